@@ -45,6 +45,11 @@ tracked_files() {
   done
 }
 
+# handwritten_go prints the Go files that are not generated (those are the generators' to format).
+handwritten_go() {
+  tracked_files '*.go' ':!:pkg/generated' ':!:*zz_generated*' ':!:*.pb.go'
+}
+
 # in_copy COMMAND... runs a command that rewrites files in a copy of the tree and shows what it would change; false if anything.
 # Verify scripts use it to reuse their update script without touching the tree.
 in_copy() {

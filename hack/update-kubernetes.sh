@@ -31,45 +31,53 @@ staging_modules() {
   awk '$2 == "=>" && $3 ~ /^\.\/staging\// {print $1}' "${file}"
 }
 
-# without_staging_replaces prints a go.mod without its replace block for Kubernetes.
-without_staging_replaces() {
-  awk '
+# with_staging_replaces FILE BLOCK prints a go.mod with the block of replace lines in place of the one it has, else at the end.
+with_staging_replaces() {
+  awk -v block="$2" '
+    function put() {if (!written) {while ((getline line < block) > 0) print line; written = 1}}
     /^\/\/ k8s.io\/kubernetes names its staging modules/ {comment = 1}
     comment && /^\/\// {next}
     {comment = 0}
     /^replace k8s.io\// {next}
-    /^replace \($/ {block = 1; kept = ""; next}
-    block && /^\)$/ {block = 0; if (kept != "") printf "replace (\n%s)\n", kept; next}
-    block && $1 ~ /^k8s.io\// {next}
-    block {kept = kept $0 "\n"; next}
+    /^replace \($/ {inside = 1; kept = ""; next}
+    inside && /^\)$/ {inside = 0; put(); if (kept != "") printf "\nreplace (\n%s)\n", kept; next}
+    inside && $1 ~ /^k8s.io\// {next}
+    inside {kept = kept $0 "\n"; next}
     {print}
-  ' "$1" | cat -s
+    END {if (!written) {print ""; put()}}
+  ' "$1"
 }
 
 staging_list=$(staging_modules)
+block=$(mktemp)
+trap 'rm -f "${block}"' EXIT
+{
+  echo "// k8s.io/kubernetes names its staging modules by relative paths, which only its own repository has:"
+  echo "// every one of them is pinned here to the release that belongs to it."
+  echo "replace ("
+  for staged in ${staging_list}; do
+    printf '\t%s => %s %s\n' "${staged}" "${staged}" "${staging}"
+  done
+  echo ")"
+} >"${block}"
+
 for module in $(modules); do
   file=${module}/go.mod
   if ! grep -q 'k8s.io/kubernetes v' "${file}"; then
     continue
   fi
-  {
-    without_staging_replaces "${file}" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
-    echo
-    echo "// k8s.io/kubernetes names its staging modules by relative paths, which only its own repository has:"
-    echo "// every one of them is pinned here to the release that belongs to it."
-    echo "replace ("
-    for staged in ${staging_list}; do
-      printf '\t%s => %s %s\n' "${staged}" "${staged}" "${staging}"
-    done
-    echo ")"
-  } >"${file}.new"
-  mv "${file}.new" "${file}"
-  go mod edit -fmt -require "k8s.io/kubernetes@v${release}" "${file}"
-  if [[ -n ${1:-} ]]; then
-    for staged in $(awk '$1 ~ /^k8s.io\// && $2 ~ /^v0\.[0-9]+\.[0-9]+$/ {print $1}' "${file}"); do
-      if grep -qx "${staged}" <<<"${staging_list}"; then
-        go mod edit -require "${staged}@${staging}" "${file}"
-      fi
-    done
+  required=(-require "k8s.io/kubernetes@v${release}")
+  # v0.0.0 is what k8s.io/kubernetes itself requires of them: the replace line decides.
+  for staged in $(awk '$1 ~ /^k8s.io\// && $2 ~ /^v0\.[1-9][0-9]*\.[0-9]+$/ {print $1}' "${file}"); do
+    if grep -qx "${staged}" <<<"${staging_list}"; then
+      required+=(-require "${staged}@${staging}")
+    fi
+  done
+  with_staging_replaces "${file}" "${block}" >"${file}.new"
+  go mod edit -fmt "${required[@]}" "${file}.new"
+  if ! cmp -s "${file}.new" "${file}"; then
+    cat "${file}.new" >"${file}"
+    echo "${file}"
   fi
+  rm "${file}.new"
 done

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+
+# Copyright 2026 The Jobserver Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# Checks that the module files of every module are tidy.
+
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+status=0
+for module in $(modules); do
+  if ! diff=$(go -C "${module}" mod tidy -diff 2>&1); then
+    echo "${module}/go.mod:"
+    grep --extended-regexp '^[-+]|\.go:|^go: ' <<<"${diff}" | grep --invert-match '^go: downloading' | head -20
+    status=1
+  fi
+done
+[[ ${status} -eq 0 ]] || fail "module files are not tidy: run hack/update-mod.sh"
