@@ -19,6 +19,10 @@ set -o errexit -o nounset -o pipefail
 REPO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "${REPO_ROOT}"
 
+# As in the Makefile, so that a script run by hand finds the same things in Go's build cache.
+export CGO_ENABLED="${CGO_ENABLED:-0}"
+export GOFLAGS="${GOFLAGS:--trimpath -buildvcs=false}"
+
 LINT_MODFILE=tools/lint/go.mod
 
 # modules prints the folder of every Go module of the repository, "." for the main one.

@@ -1,0 +1,105 @@
+# Copyright 2026 The Jobserver Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# "make" alone lists the targets.
+.DEFAULT_GOAL := help
+
+# The same for every target, so that building and testing share Go's build cache: static binaries without machine paths. The
+# version is set by hack/version.sh, not taken from git by Go.
+export CGO_ENABLED ?= 0
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
+
+GO        ?= go
+BIN       := bin
+OUTPUT    := _output
+APISERVER := $(BIN)/apiserver
+KUBECTL   := $(BIN)/kubectl
+
+# What "make run" runs, and where and how "make server" serves.
+FILE     ?= artifacts/examples/indexed-shards.yaml
+DATA_DIR ?= $(OUTPUT)/server
+PORT     ?= 6443
+
+# Handed to go test by the test targets: make test TESTFLAGS='-run TestJob -v'.
+TESTFLAGS ?=
+BENCH     ?= .
+COUNT     ?= 6
+
+##@ Run
+
+.PHONY: run
+run: build ## Run an example to its end, server and all (FILE=path for another one)
+	$(APISERVER) run -f $(FILE)
+
+.PHONY: server
+server: build ## Serve on this machine and say how to reach it (DATA_DIR=, PORT=)
+	@mkdir -p $(DATA_DIR)
+	@echo 'In another terminal (make kubectl builds it):'
+	@echo '  $(KUBECTL) --kubeconfig $(DATA_DIR)/admin.kubeconfig apply -f artifacts/examples/hello.yaml'
+	$(APISERVER) --standalone --data-dir $(DATA_DIR) --secure-port $(PORT)
+
+##@ Build
+
+.PHONY: build
+build: ## Build the server, static and stripped: bin/apiserver
+	$(GO) build -ldflags "$$(hack/version.sh ldflags)" -o $(APISERVER) ./cmd/apiserver
+
+.PHONY: kubectl
+kubectl: $(KUBECTL) ## Build the kubectl of the same Kubernetes release: bin/kubectl (takes minutes the first time)
+
+# The tools module pins the release, so only a change of it makes a new build necessary.
+$(KUBECTL): tools/kubectl/go.mod tools/kubectl/go.sum
+	hack/build-kubectl.sh $@
+
+.PHONY: clean
+clean: ## Remove what was built and what servers left in _output
+	rm -rf $(BIN) $(OUTPUT)
+
+##@ Test
+
+.PHONY: test
+test: ## Run the unit and integration tests
+	$(GO) test -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: test-race
+test-race: ## Run the same tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) ./...
+
+.PHONY: e2e
+e2e: build kubectl ## Drive a real server with a real kubectl
+	$(GO) -C test/e2e test -count=1 -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks and compare with the last run (BENCH=, COUNT=)
+	BENCH='$(BENCH)' COUNT='$(COUNT)' hack/bench.sh
+
+##@ Check
+
+.PHONY: verify
+verify: ## Run all checks: formatting, linters, import rules, module files, generated code
+	hack/verify-all.sh
+
+.PHONY: update
+update: ## Repair what a machine can repair, and regenerate
+	hack/update-all.sh
+
+.PHONY: generate
+generate: ## Regenerate code only (needs protoc)
+	hack/update-codegen.sh
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9_-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
