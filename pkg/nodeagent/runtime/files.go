@@ -1,0 +1,135 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
+)
+
+// The folder of a Pod is ROOT/pods/UID. It holds podRecord, workFolder, and one folder for each container. Container names are
+// DNS labels and so can't hold the dots of the other two.
+const (
+	podsFolder = "pods"
+	podRecord  = "pod.json"
+	workFolder = "work.dir"
+)
+
+// intent is the record written before an attempt is started.
+type intent struct {
+	BootID    string        `json:"bootID"`
+	Backoff   time.Duration `json:"backoff,omitempty"`
+	CreatedAt time.Time     `json:"createdAt"`
+}
+
+// stopRecord says that the end of an attempt was asked for; its hook doesn't run again.
+type stopRecord struct {
+	RequestedAt time.Time `json:"requestedAt"`
+}
+
+func (p *Process) podDir(podUID types.UID) string {
+	return filepath.Join(p.root, podsFolder, string(podUID))
+}
+
+func (p *Process) containerDir(id ID) string { return filepath.Join(p.podDir(id.PodUID), id.Container) }
+
+func (p *Process) path(id ID, suffix string) string {
+	return filepath.Join(p.containerDir(id), strconv.Itoa(id.Attempt)+suffix)
+}
+
+// LogPath implements Runtime.
+func (p *Process) LogPath(id ID) string { return p.path(id, supervisor.SuffixLog) }
+
+// Attempts implements Runtime.
+func (p *Process) Attempts(podUID types.UID, container string) ([]int, error) {
+	return attempts(filepath.Join(p.podDir(podUID), container), supervisor.SuffixLog)
+}
+
+// attempts lists the numbers of the files with a suffix, in rising order.
+func attempts(dir, suffix string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	var numbers []int
+	for _, entry := range entries {
+		if stem, ok := strings.CutSuffix(entry.Name(), suffix); ok {
+			if number, err := strconv.Atoi(stem); err == nil {
+				numbers = append(numbers, number)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// removeAttempt deletes the files of an attempt, the intent last: without it the attempt doesn't exist.
+func (p *Process) removeAttempt(id ID) error {
+	for _, suffix := range []string{
+		supervisor.SuffixControl, supervisor.SuffixStop, supervisor.SuffixLog, supervisor.SuffixExit, supervisor.SuffixRunning, supervisor.SuffixIntent,
+	} {
+		if err := os.Remove(p.path(id, suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove old attempt: %w", err)
+		}
+	}
+	return nil
+}
+
+// lockIntent opens the intent record and locks it. It returns nil without an error where a supervisor holds the lock.
+func (p *Process) lockIntent(id ID) (*os.File, error) {
+	file, err := os.Open(p.path(id, supervisor.SuffixIntent))
+	if err != nil {
+		return nil, fmt.Errorf("open intent: %w", err)
+	}
+	switch err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case err == nil:
+		return file, nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		_ = file.Close()
+		return nil, nil
+	default:
+		_ = file.Close()
+		return nil, fmt.Errorf("lock intent: %w", err)
+	}
+}
+
+// supervised tells whether a supervisor holds the attempt's lock. An error counts as held: the safe side.
+func (p *Process) supervised(id ID) bool {
+	file, err := p.lockIntent(id)
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	if file == nil {
+		return true
+	}
+	_ = file.Close()
+	return false
+}

@@ -1,0 +1,257 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
+)
+
+// ProcessConfig is what NewProcess needs.
+type ProcessConfig struct {
+	// RootDir is absolute. It is made 0700 where it doesn't exist: it holds what the containers print.
+	RootDir string
+	// SupervisorPath is an executable that links package supervisor.
+	SupervisorPath string
+	// OnChange is called when a container of the Pod has ended. It must not block.
+	OnChange func(podUID types.UID)
+}
+
+// Process runs each container as a process of this machine with a supervisor. Make one with NewProcess.
+type Process struct {
+	root           string
+	supervisorPath string
+	onChange       func(types.UID)
+	bootID         string
+	lock           *os.File // the root folder is ours
+
+	mu     sync.Mutex
+	pods   map[types.UID]*podEntry
+	closed bool
+}
+
+var _ Runtime = &Process{}
+
+// podEntry is one Pod in memory.
+type podEntry struct {
+	pod        Pod
+	containers map[string][]*entry // by container name, oldest attempt first, at most keptAttempts
+}
+
+// entry is one attempt in memory. Its fields are guarded by Process.mu.
+type entry struct {
+	Container
+	pidfd      *os.File // of the supervisor; nil once it ended
+	stopBefore time.Time
+}
+
+// keptAttempts are the attempts kept of each container: the current one, and the previous for `kubectl logs --previous`.
+const keptAttempts = 2
+
+// NewProcess makes the folder and takes possession of it; a second Process on the same folder is refused until Close.
+func NewProcess(config ProcessConfig) (*Process, error) {
+	if !filepath.IsAbs(config.RootDir) {
+		return nil, fmt.Errorf("root folder %q is not an absolute path", config.RootDir)
+	}
+	if err := os.MkdirAll(filepath.Join(config.RootDir, podsFolder), 0o700); err != nil {
+		return nil, fmt.Errorf("make root folder: %w", err)
+	}
+	bootID, err := supervisor.BootID()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(config.RootDir, "agent.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock root folder: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("root folder %s is in use by another node agent: %w", config.RootDir, err)
+	}
+	return &Process{
+		root: config.RootDir, supervisorPath: config.SupervisorPath, onChange: config.OnChange, bootID: bootID, lock: lock,
+		pods: map[types.UID]*podEntry{},
+	}, nil
+}
+
+// Close implements Runtime.
+func (p *Process) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	_ = p.lock.Close()
+	for _, pod := range p.pods {
+		for _, attempts := range pod.containers {
+			for _, entry := range attempts {
+				if entry.pidfd != nil {
+					_ = entry.pidfd.Close() // wakes its watcher
+				}
+			}
+		}
+	}
+}
+
+// Pods implements Runtime.
+func (p *Process) Pods() []Pod {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pods := make([]Pod, 0, len(p.pods))
+	for _, entry := range p.pods {
+		pods = append(pods, entry.pod)
+	}
+	return pods
+}
+
+// Prepare implements Runtime.
+func (p *Process) Prepare(pod Pod) (Pod, string, error) {
+	workingDir := filepath.Join(p.podDir(pod.UID), workFolder)
+	p.mu.Lock()
+	known, ok := p.pods[pod.UID]
+	p.mu.Unlock()
+	if ok {
+		return known.pod, workingDir, nil
+	}
+	if err := os.MkdirAll(workingDir, 0o700); err != nil {
+		return Pod{}, "", fmt.Errorf("make Pod folder: %w", err)
+	}
+	record := filepath.Join(p.podDir(pod.UID), podRecord)
+	kept := Pod{}
+	found, err := supervisor.ReadRecord(record, &kept)
+	if err != nil {
+		return Pod{}, "", err
+	}
+	if !found {
+		kept = pod
+		if err := supervisor.WriteRecord(record, pod, false); err != nil {
+			return Pod{}, "", err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pods[pod.UID] = &podEntry{pod: kept, containers: map[string][]*entry{}}
+	return kept, workingDir, nil
+}
+
+// Containers implements Runtime.
+func (p *Process) Containers(podUID types.UID) []Container {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pod := p.pods[podUID]
+	if pod == nil {
+		return nil
+	}
+	var containers []Container
+	for _, attempts := range pod.containers {
+		for _, entry := range attempts {
+			containers = append(containers, entry.Container)
+		}
+	}
+	return containers
+}
+
+// Forget implements Runtime.
+func (p *Process) Forget(podUID types.UID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.anyRunning(podUID) {
+		delete(p.pods, podUID)
+	}
+}
+
+// Remove implements Runtime.
+func (p *Process) Remove(podUID types.UID) error {
+	p.mu.Lock()
+	if p.anyRunning(podUID) {
+		p.mu.Unlock()
+		return errors.New("a container of the Pod is still running")
+	}
+	delete(p.pods, podUID)
+	p.mu.Unlock()
+	if err := os.RemoveAll(p.podDir(podUID)); err != nil {
+		return fmt.Errorf("remove Pod folder: %w", err)
+	}
+	return nil
+}
+
+// anyRunning needs p.mu.
+func (p *Process) anyRunning(podUID types.UID) bool {
+	pod := p.pods[podUID]
+	if pod == nil {
+		return false
+	}
+	for _, attempts := range pod.containers {
+		if slices.ContainsFunc(attempts, func(e *entry) bool { return e.Running }) {
+			return true
+		}
+	}
+	return false
+}
+
+// keep adds an attempt, and deletes the files of those that are no longer needed.
+func (p *Process) keep(added *entry) error {
+	p.mu.Lock()
+	pod := p.pods[added.ID.PodUID]
+	if pod == nil {
+		p.mu.Unlock()
+		return errors.New("the Pod was not prepared")
+	}
+	attempts := append(pod.containers[added.ID.Container], added)
+	dropped := attempts[:max(0, len(attempts)-keptAttempts)]
+	pod.containers[added.ID.Container] = slices.Clone(attempts[len(dropped):])
+	p.mu.Unlock()
+	var errs []error
+	for _, old := range dropped {
+		errs = append(errs, p.removeAttempt(old.ID))
+	}
+	return errors.Join(errs...)
+}
+
+// find returns the attempt in memory, or nil. It needs p.mu.
+func (p *Process) find(id ID) *entry {
+	pod := p.pods[id.PodUID]
+	if pod == nil {
+		return nil
+	}
+	for _, entry := range pod.containers[id.Container] {
+		if entry.ID == id {
+			return entry
+		}
+	}
+	return nil
+}
+
+// contextError returns why ctx ended, or nil.
+func contextError(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}

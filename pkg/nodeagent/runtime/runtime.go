@@ -1,0 +1,155 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package runtime says how the containers of a Pod become processes of this machine.
+//
+// Runtime is the whole of what the node agent needs for it, so that the agent's rules can be tested with a scripted one.
+// Process, the real one, gives each container a supervisor of its own: see package supervisor for why, and for the records on disk
+// and what they mean after a crash.
+package runtime
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"syscall"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Runtime runs containers as processes. Its methods may be called from several goroutines, but not from two at once for the same Pod.
+type Runtime interface {
+	// Recover finds everything that an earlier agent started from the same folder, running or ended, and watches what
+	// still runs. It is called once, before anything else.
+	Recover(ctx context.Context) error
+	// Pods lists the Pods that have files here.
+	Pods() []Pod
+	// Prepare makes the Pod's folder, keeps its record, and returns the working directory that its containers share by
+	// default. Preparing a Pod again is fine, and returns the record kept first.
+	Prepare(pod Pod) (kept Pod, workingDir string, err error)
+	// Containers lists the last two attempts at each container of the Pod, oldest first, containers in no order.
+	Containers(podUID types.UID) []Container
+	// Start runs one attempt at a container. When it returns without error, the attempt is on record: it is Running or, where the command
+	// couldn't be run, has ended with a Failure. With an error nothing was started, and the same attempt may be started again.
+	Start(ctx context.Context, request StartRequest) (Container, error)
+	// Stop asks for the end of a running container and returns at once. Asking again can only shorten the grace. Of a container that
+	// has ended it is a no-op.
+	Stop(id ID, options StopOptions)
+	// LogPath is where the output of an attempt is, in the log format of the CRI. The file may not exist.
+	LogPath(id ID) string
+	// Attempts lists the attempts at a container that have a log, oldest first; it works for Pods forgotten too.
+	Attempts(podUID types.UID, container string) ([]int, error)
+	// Forget drops what is kept in memory about a Pod none of whose containers runs. Its files stay.
+	Forget(podUID types.UID)
+	// Remove deletes the Pod's files. It is an error while one of its containers runs.
+	Remove(podUID types.UID) error
+	// Close stops watching. Containers keep running.
+	Close()
+}
+
+// Pod is what is kept on disk about a Pod, so that an agent that was restarted knows whose processes it found.
+type Pod struct {
+	UID       types.UID `json:"uid"`
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	// StartTime is when the node first saw the Pod: status.startTime.
+	StartTime metav1.Time `json:"startTime"`
+}
+
+// ID names one attempt at running a container of a Pod.
+type ID struct {
+	PodUID types.UID
+	// Container is the container's name; init containers share the name space.
+	Container string
+	// Attempt counts from 0: it is the container's restart count.
+	Attempt int
+}
+
+// String is the container's id as containerID in the Pod's status carries it: 64 hexadecimal digits, the same for the same ID.
+func (id ID) String() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", id.PodUID, id.Container, id.Attempt))
+	return hex.EncodeToString(sum[:])
+}
+
+// Failure says how an attempt went wrong other than by the command's own doing.
+type Failure string
+
+const (
+	// FailureNone: the command ran, and how it ended is known.
+	FailureNone Failure = ""
+	// FailureStart: the command could not be run.
+	FailureStart Failure = "Start"
+	// FailureLost: it is not known how the command ended, because the supervisor was killed or the machine was restarted. None of its processes is left.
+	FailureLost Failure = "Lost"
+)
+
+// Container is the state of one attempt.
+type Container struct {
+	ID ID
+	// Running is false once the attempt has ended and every process of it is gone.
+	Running bool
+	// StartedAt is zero where the command could not be run. FinishedAt is zero while it runs.
+	StartedAt, FinishedAt time.Time
+	// ExitCode is 128 plus Signal for a command that a signal ended, 126 or 127 with FailureStart, 137 with FailureLost.
+	ExitCode, Signal int
+	Failure          Failure
+	// Message explains the Failure.
+	Message string
+	// Backoff is what StartRequest said.
+	Backoff time.Duration
+	// Stopping is true once Stop was called, even by an earlier agent.
+	Stopping bool
+}
+
+// StartRequest says what to run.
+type StartRequest struct {
+	ID ID
+	// Argv is never empty. A name without a slash is looked up in the PATH of Env.
+	Argv []string
+	// Env is the whole environment, as NAME=value.
+	Env []string
+	// WorkingDir is absolute.
+	WorkingDir string
+	// NoNewPrivileges keeps set-user-id programs from gaining rights.
+	NoNewPrivileges bool
+	// Backoff is kept with the attempt for whoever decides about the next one.
+	Backoff time.Duration
+	// StopSignal and Grace are used when something else than the agent asks the supervisor to end the container.
+	StopSignal syscall.Signal
+	Grace      time.Duration
+}
+
+// StopOptions say how to end a container.
+type StopOptions struct {
+	Signal syscall.Signal
+	// Grace is the time between the signal and SIGKILL, the hook included. Zero kills at once, without hook and signal.
+	Grace time.Duration
+	// Hook runs before the signal, at most for Grace; nil: none. It runs once, however often Stop is called and agents restart.
+	Hook *Hook
+}
+
+// Hook is a command run beside a container, or a time to wait.
+type Hook struct {
+	// Sleep is waited for where Argv is empty.
+	Sleep      time.Duration
+	Argv, Env  []string
+	WorkingDir string
+	// Failed is called where the hook failed; it must not block. The container is ended all the same.
+	Failed func(error)
+}

@@ -1,0 +1,141 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Exit codes of a command that could not be started: those of a shell, and of Kubernetes with Docker as its runtime.
+const (
+	// CodeNotFound: the command doesn't exist.
+	CodeNotFound = 127
+	// CodeNotExecutable: it exists, but can't be run.
+	CodeNotExecutable = 126
+)
+
+// startError is a command that could not be started.
+type startError struct {
+	code    int
+	message string
+}
+
+func (e *startError) Error() string { return e.message }
+
+// lookUp finds the file of a command as execvp does, in the PATH of the container's environment and not in ours.
+// A name with a slash is a path, relative to the container's working directory.
+func lookUp(name, path, workingDir string) (string, *startError) {
+	if strings.Contains(name, "/") {
+		file := name
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(workingDir, file)
+		}
+		if err := executable(file); err != nil {
+			code := CodeNotExecutable
+			if errors.Is(err, fs.ErrNotExist) {
+				code = CodeNotFound
+			}
+			return "", &startError{code, fmt.Sprintf("exec: %q: %v", name, err)}
+		}
+		return file, nil
+	}
+	found := false
+	for _, directory := range filepath.SplitList(path) {
+		if !filepath.IsAbs(directory) {
+			// A relative entry would look the command up in the working directory, which anyone may have written to.
+			continue
+		}
+		file := filepath.Join(directory, name)
+		err := executable(file)
+		if err == nil {
+			return file, nil
+		}
+		found = found || errors.Is(err, fs.ErrPermission)
+	}
+	if found {
+		return "", &startError{CodeNotExecutable, fmt.Sprintf("exec: %q: permission denied", name)}
+	}
+	return "", &startError{CodeNotFound, fmt.Sprintf("exec: %q: executable file not found in $PATH", name)}
+}
+
+// executable returns nil for a file that may be executed, judged by its mode: the kernel has the last word.
+func executable(file string) error {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return errors.New("is a directory")
+	case info.Mode()&0o111 == 0:
+		return fs.ErrPermission
+	}
+	return nil
+}
+
+// start starts the command of spec as leader of a new session, with its output going to stdout and stderr.
+// It must run on the main goroutine during init, which the Go runtime keeps on the main thread: see Pdeathsig.
+func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
+	if info, err := os.Stat(spec.WorkingDir); err != nil {
+		return 0, &startError{CodeNotExecutable, fmt.Sprintf("working directory: %v", err)}
+	} else if !info.IsDir() {
+		return 0, &startError{CodeNotExecutable, fmt.Sprintf("working directory: %s is not a directory", spec.WorkingDir)}
+	}
+	file, lookUpErr := lookUp(spec.Argv[0], environmentValue(spec.Env, "PATH"), spec.WorkingDir)
+	if lookUpErr != nil {
+		return 0, lookUpErr
+	}
+	if spec.NoNewPrivileges {
+		if err := prctl(prSetNoNewPrivs, 1); err != nil {
+			return 0, &startError{CodeNotExecutable, fmt.Sprintf("allowPrivilegeEscalation: false: %v", err)}
+		}
+	}
+	pid, err := syscall.ForkExec(file, spec.Argv, &syscall.ProcAttr{
+		Dir:   spec.WorkingDir,
+		Env:   spec.Env,
+		Files: []uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd()},
+		Sys: &syscall.SysProcAttr{
+			Setsid: true,
+			// A supervisor that is killed takes the command with it: without one, nobody learns how the command ends. The
+			// signal is sent when the *thread* that forked ends, so that thread has to be the main one.
+			Pdeathsig: syscall.SIGKILL,
+		},
+	})
+	if err != nil {
+		code := CodeNotExecutable
+		if errors.Is(err, fs.ErrNotExist) {
+			code = CodeNotFound // the interpreter that a script names
+		}
+		return 0, &startError{code, fmt.Sprintf("exec: %q: %v", spec.Argv[0], err)}
+	}
+	return pid, nil
+}
+
+// environmentValue returns the last value of a variable, as execve's callee would see it.
+func environmentValue(environment []string, name string) string {
+	for i := len(environment) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(environment[i], name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,55 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package supervisor is the small program that stands between the node agent and one container's processes.
+//
+// # Why a process of its own
+//
+// A container has to outlive the server: a server that is killed, upgraded or crashed must not end the work it started, and
+// must learn later how that work ended. Only the parent of a process learns its exit code, so the parent can't be the server.
+// Each container therefore gets a supervisor: the server's own executable, started again under the name [Marker]. It starts
+// the command in a session of its own, writes what the command prints into the container's log, waits for it, kills whatever
+// the command left behind, writes the exit record and ends.
+//
+// # Why it takes over in init
+//
+// The executable holds an API server and etcd, whose package initialisation alone costs tens of milliseconds and megabytes.
+// The Go runtime initialises packages in the order of their import paths as soon as their own imports are done, so a package
+// that imports nothing but small parts of the standard library comes before k8s.io and go.etcd.io. The init function here never returns in a
+// process that was started as a supervisor: nothing that sorts later is ever initialised or paged in. Hence the rule of
+// this package: import only the standard library, and as little of it as will do.
+//
+// # What is on disk
+//
+// Everything about one attempt at running a container lies in one folder, with the attempt's number in front:
+//
+//	0.intent   written by the agent before anything is started; locked (flock) by agent and supervisor while either can still act
+//	0.running  written by the supervisor before the command is started, and again with the command's process id
+//	0.exit     written by the supervisor at the very end
+//	0.stop     written by the agent before it asks for the end
+//	0.ctl      named pipe, agent to supervisor: "stop SIGNAL MILLISECONDS" asks for the end
+//	0.log      what the container printed, in the log format of the CRI
+//
+// The crash windows between them, and what a new agent concludes:
+//
+//	no intent                      nothing was started
+//	intent, locked                 the supervisor lives: wait for it
+//	intent, not locked, no running the command was never started, and nobody will start it (same boot): it may be started now
+//	running, not locked, no exit   the supervisor was killed: kill what is left of the command; how it ended is unknown
+//	exit                           it ended so
+//
+// All records are replaced by rename, never written in place, so that a reader sees a whole record or none.
+package supervisor

@@ -1,0 +1,93 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package supervisor
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// maxLine is the longest line, in bytes, that is written to the log in one piece: containerd's default. A longer one is
+// written in parts, which readers join again.
+const maxLine = 16 << 10
+
+// timestampFormat is RFC 3339 with nine digits of a second, so that all timestamps are of one length.
+const timestampFormat = "2006-01-02T15:04:05.000000000Z07:00"
+
+// logFile is the container's log in the format of the CRI: "TIME STREAM TAG CONTENT", where the tag is F for a line that
+// ended with a newline and P for a part of one. Both streams write to it.
+type logFile struct {
+	mu   sync.Mutex
+	file *os.File
+}
+
+// pump writes what it reads from r into the log until the end of r. Failing to write, on a full disk say, must never block
+// or end the container: output is then lost, and reading goes on.
+func (l *logFile) pump(r io.Reader, stream string) {
+	var (
+		in   = make([]byte, maxLine)
+		held = 0 // bytes at the start of in: a line whose end has not come yet
+		out  bytes.Buffer
+	)
+	for {
+		n, err := r.Read(in[held:])
+		data := in[:held+n]
+		out.Reset()
+		stamp := time.Now().Format(timestampFormat)
+		for {
+			end := bytes.IndexByte(data, '\n')
+			if end < 0 {
+				break
+			}
+			appendEntry(&out, stamp, stream, "F", data[:end])
+			data = data[end+1:]
+		}
+		if len(data) == len(in) || (err != nil && len(data) > 0) {
+			appendEntry(&out, stamp, stream, "P", data)
+			data = nil
+		}
+		held = copy(in, data)
+		l.write(out.Bytes())
+		if err != nil {
+			return
+		}
+	}
+}
+
+func appendEntry(out *bytes.Buffer, stamp, stream, tag string, content []byte) {
+	out.WriteString(stamp)
+	out.WriteByte(' ')
+	out.WriteString(stream)
+	out.WriteByte(' ')
+	out.WriteString(tag)
+	out.WriteByte(' ')
+	out.Write(content)
+	out.WriteByte('\n')
+}
+
+func (l *logFile) write(entries []byte) {
+	if len(entries) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// The error is dropped on purpose: see pump.
+	_, _ = l.file.Write(entries)
+}

@@ -1,0 +1,289 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Marker is the name (argv[0]) under which an executable that links this package is started to become a supervisor.
+const Marker = "jobserver-supervisor"
+
+// Descriptors that a supervisor is started with, beside its standard ones.
+const (
+	// SpecFD is where the Spec is read from, as one JSON value. With Spec.Lifeline the pipe stays open.
+	SpecFD = 0
+	// LockFD is the intent record, locked. It is held open until the supervisor ends, and that is its only use.
+	LockFD = 3
+	// ReportFD is a pipe on which one Report is written.
+	ReportFD = 4
+)
+
+// Environment is what a supervisor itself is started with: it handles two pipes and one child, and there may be
+// thousands of it, so the Go runtime is told to spend neither threads nor memory on it. The container doesn't see this.
+func Environment() []string { return []string{"GOMAXPROCS=1", "GOGC=50"} }
+
+// Spec says what to run. It reaches the supervisor through a pipe: an argument list would show the secrets of the
+// environment to every user of the machine, and a file would leave them on disk.
+type Spec struct {
+	// Dir and Attempt name the files of the attempt: Dir/Attempt.log and so on. With an empty Dir nothing is recorded
+	// and output is thrown away: the command is a hook, and the Report says how it ended.
+	Dir, Attempt string
+	// Argv is the command and its arguments; never empty. Argv[0] is looked up in the PATH of Env.
+	Argv []string
+	// Env is the whole environment, as NAME=value.
+	Env []string
+	// WorkingDir is absolute.
+	WorkingDir string
+	// NoNewPrivileges keeps set-user-id programs from gaining rights.
+	NoNewPrivileges bool
+	// StopSignal and Grace are used where the end is asked for by a SIGTERM to the supervisor or by the loss of its lifeline.
+	StopSignal int
+	Grace      time.Duration
+	// Lifeline ends the command when the writing end of the Spec's pipe is closed, even by the writer's death.
+	Lifeline bool
+}
+
+// Report is what the supervisor tells the process that started it, once. A container's Report comes as soon as the
+// command runs (Running) or can't be started (Exit); a hook's when it has ended (Exit).
+type Report struct {
+	Running *Running `json:"running,omitempty"`
+	Exit    *Exit    `json:"exit,omitempty"`
+}
+
+func init() {
+	if len(os.Args) == 0 || os.Args[0] != Marker {
+		return
+	}
+	os.Exit(run())
+}
+
+// Exit codes of the supervisor itself. Nothing depends on them; they help whoever watches it with strace.
+const (
+	exitOK = iota
+	exitBadSpec
+	exitNoRecord
+)
+
+// supervision is one supervisor's work on one command.
+type supervision struct {
+	spec   Spec
+	report *os.File
+	state  Running
+	log    *logFile // nil for a hook
+	pumps  sync.WaitGroup
+	stop   stopper
+}
+
+func run() int {
+	closeFrom(ReportFD + 1) // before anything is opened here
+	debug.SetMemoryLimit(16 << 20)
+	specPipe := os.NewFile(SpecFD, "spec")
+	s := &supervision{report: os.NewFile(ReportFD, "report")}
+	syscall.CloseOnExec(LockFD)
+	syscall.CloseOnExec(ReportFD)
+	// The agent that died half way through writing the Spec leaves half a JSON value: nothing is started then.
+	if err := json.NewDecoder(specPipe).Decode(&s.spec); err != nil || len(s.spec.Argv) == 0 {
+		return exitBadSpec
+	}
+	// What the command's processes leave behind becomes ours, however often they fork: only so can all of it be killed.
+	if err := prctl(prSetChildSubreaper, 1); err != nil {
+		return exitBadSpec
+	}
+	control, err := s.prepare()
+	if err != nil {
+		return exitNoRecord
+	}
+	if startErr := s.start(); startErr != nil {
+		return s.finish(Exit{Code: startErr.code, StartError: startErr.message, FinishedAt: time.Now()}, control)
+	}
+	s.listen(control, specPipe)
+	code, signal := s.wait()
+	return s.finish(Exit{Code: code, Signal: signal, StartedAt: s.state.StartedAt, FinishedAt: time.Now()}, control)
+}
+
+func (s *supervision) isHook() bool { return s.spec.Dir == "" }
+
+func (s *supervision) path(suffix string) string {
+	return filepath.Join(s.spec.Dir, s.spec.Attempt+suffix)
+}
+
+// prepare opens the control pipe and the log and writes the first running record: from here on the command may have run.
+func (s *supervision) prepare() (control *os.File, err error) {
+	if s.isHook() {
+		return nil, nil
+	}
+	// Open for writing too, so that the pipe never reports its end when an agent closes it.
+	if control, err = os.OpenFile(s.path(SuffixControl), os.O_RDWR|syscall.O_NONBLOCK, 0); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(s.path(SuffixLog), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	s.log = &logFile{file: file}
+	self, err := ReadProcess(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	s.state = Running{SupervisorPID: self.PID, SupervisorStart: self.Start, StartedAt: time.Now()}
+	return control, WriteRecord(s.path(SuffixRunning), s.state, false)
+}
+
+// start starts the command and the pumps of its output, and says so.
+func (s *supervision) start() *startError {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return &startError{CodeNotExecutable, err.Error()}
+	}
+	defer null.Close()
+	stdout, stderr := null, null
+	if s.log != nil {
+		for name, target := range map[string]**os.File{"stdout": &stdout, "stderr": &stderr} {
+			read, write, err := os.Pipe()
+			if err != nil {
+				return &startError{CodeNotExecutable, err.Error()}
+			}
+			defer write.Close()
+			*target = write
+			s.pumps.Go(func() {
+				defer read.Close()
+				s.log.pump(read, name)
+			})
+		}
+	}
+	s.state.StartedAt = time.Now()
+	pid, startErr := start(&s.spec, null, stdout, stderr)
+	if startErr != nil {
+		return startErr
+	}
+	s.stop.started(pid)
+	s.state.PID = pid
+	if process, err := ReadProcess(pid); err == nil {
+		s.state.Start = process.Start
+	}
+	if !s.isHook() {
+		// Failing to write leaves the first running record in place. It lacks what a later agent needs to clean up after a
+		// supervisor that is killed, and nothing else: no reason to end the command.
+		_ = WriteRecord(s.path(SuffixRunning), s.state, false)
+		s.tell(Report{Running: &s.state})
+	}
+	return nil
+}
+
+// tell writes the report. Nobody may be listening any more: the records say the same.
+func (s *supervision) tell(report Report) {
+	_ = json.NewEncoder(s.report).Encode(report)
+	_ = s.report.Close()
+}
+
+// listen obeys the control pipe, signals to the supervisor, and the lifeline, each on a goroutine that ends with the process.
+func (s *supervision) listen(control, specPipe *os.File) {
+	if control != nil {
+		go s.stop.obey(control)
+	}
+	signals := make(chan os.Signal, 1)
+	// SIGHUP and SIGINT are caught and dropped rather than ignored: what is ignored stays ignored in the command.
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
+	go func() {
+		for received := range signals {
+			if received == syscall.SIGTERM {
+				s.stop.request(syscall.Signal(s.spec.StopSignal), s.spec.Grace)
+			}
+		}
+	}()
+	if s.spec.Lifeline {
+		go func() {
+			_, _ = io.Copy(io.Discard, specPipe)
+			s.stop.request(syscall.Signal(s.spec.StopSignal), s.spec.Grace)
+		}()
+	} else {
+		_ = specPipe.Close()
+	}
+}
+
+// wait blocks until the command and all its descendants are gone. When the command ends, what it left behind is
+// killed, as everything in a container is with its first process.
+func (s *supervision) wait() (code, signal int) {
+	for {
+		pid, err := waitAny()
+		if err != nil {
+			// ECHILD: no child and therefore no descendant is left.
+			return code, signal
+		}
+		isCommand := pid == s.state.PID
+		if isCommand {
+			// Before it is collected: from then on its number may belong to others.
+			s.stop.ended()
+		}
+		status, err := collect(pid)
+		if isCommand && err == nil {
+			code, signal = status.ExitStatus(), 0
+			if status.Signaled() {
+				signal = int(status.Signal())
+				code = 128 + signal
+			}
+		}
+		if s.stop.hasEnded() {
+			killChildren()
+		}
+	}
+}
+
+// drainTimeout bounds the wait for the end of the output after every descendant is gone. It only passes where a process
+// outside the container holds the writing end, handed to it over a socket.
+const drainTimeout = 5 * time.Second
+
+// finish records how the command ended, when its whole log has been written.
+func (s *supervision) finish(exit Exit, control *os.File) int {
+	drained := make(chan struct{})
+	go func() {
+		s.pumps.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-time.After(drainTimeout):
+	}
+	if s.isHook() {
+		s.tell(Report{Exit: &exit})
+		return exitOK
+	}
+	// The result must not be lost to a full disk: the container counts as running until it could be recorded. Where the
+	// folder is gone, nobody wants to know any more.
+	for {
+		err := WriteRecord(s.path(SuffixExit), exit, true)
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	if exit.StartError != "" {
+		s.tell(Report{Exit: &exit})
+	}
+	_ = os.Remove(control.Name())
+	return exitOK
+}
