@@ -1,0 +1,246 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package pki makes the certificates of a standalone server: a certificate authority of its own, a serving certificate, and a client
+// certificate for the administrator. They are made once, in a folder, and made again only where they no longer fit.
+package pki
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/keyutil"
+	"k8s.io/utils/clock"
+)
+
+const (
+	// validity is how long certificates are good for. Nothing outside the folder trusts the authority, so that a short life would
+	// only stop servers that nobody restarts.
+	validity = 10 * 365 * 24 * time.Hour
+
+	// renewal is how long before their end certificates are made again, at a start of the server.
+	renewal = 365 * 24 * time.Hour
+
+	// backdate makes a certificate good on machines whose clock is behind.
+	backdate = time.Hour
+)
+
+const (
+	// AdminUser is the user of the administrator's client certificate.
+	AdminUser = "jobserver-admin"
+
+	// AdminGroup is the group of the administrator, whom Kubernetes' authorizers allow everything.
+	AdminGroup = "system:masters"
+)
+
+// KeyPair is a certificate and its key, in PEM.
+type KeyPair struct {
+	Cert, Key []byte
+}
+
+// Bundle is all that a server needs.
+type Bundle struct {
+	// CA is the authority's certificate, in PEM.
+	CA []byte
+	// Serving proves the server to its clients.
+	Serving KeyPair
+	// Admin proves the administrator to the server.
+	Admin KeyPair
+}
+
+// Ensure returns the bundle of folder dir, which is created with mode 0700. What is missing, ends within a year or (the serving
+// certificate) doesn't cover all hosts is made again; an authority that exists is kept, for clients trust it. Hosts are DNS names
+// and IP addresses. A file that can't be read as what it should be is an error that names it.
+func Ensure(dir string, hosts []string, clk clock.PassiveClock) (*Bundle, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create certificate folder: %w", err)
+	}
+	folder := folder{path: dir, clock: clk}
+	ca, err := folder.authority()
+	if err != nil {
+		return nil, err
+	}
+	dnsNames, ips := splitHosts(hosts)
+	serving, err := folder.leaf("serving", ca, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "jobserver"},
+		DNSNames:    dnsNames,
+		IPAddresses: ips,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	if err != nil {
+		return nil, err
+	}
+	admin, err := folder.leaf("admin", ca, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: AdminUser, Organization: []string{AdminGroup}},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Bundle{CA: ca.pair.Cert, Serving: serving.pair, Admin: admin.pair}, nil
+}
+
+func splitHosts(hosts []string) (dnsNames []string, ips []net.IP) {
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			ips = append(ips, ip)
+		} else {
+			dnsNames = append(dnsNames, host)
+		}
+	}
+	return dnsNames, ips
+}
+
+// identity is a key pair in both of its forms.
+type identity struct {
+	pair KeyPair
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// folder keeps identities as NAME.crt and NAME.key.
+type folder struct {
+	path  string
+	clock clock.PassiveClock
+}
+
+func (f folder) authority() (*identity, error) {
+	ca, err := f.load("ca")
+	if err != nil || (ca != nil && f.lasts(ca.cert)) {
+		return ca, err
+	}
+	return f.issue("ca", nil, &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "jobserver-ca"},
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	})
+}
+
+// leaf returns the stored certificate of that name where it was signed by ca, lasts, and covers what template asks for; else a new one.
+func (f folder) leaf(name string, ca *identity, template *x509.Certificate) (*identity, error) {
+	stored, err := f.load(name)
+	if err != nil {
+		return nil, err
+	}
+	if stored != nil && f.lasts(stored.cert) && stored.cert.CheckSignatureFrom(ca.cert) == nil && covers(stored.cert, template) {
+		return stored, nil
+	}
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	return f.issue(name, ca, template)
+}
+
+func (f folder) lasts(certificate *x509.Certificate) bool {
+	return f.clock.Now().Add(renewal).Before(certificate.NotAfter)
+}
+
+func covers(certificate, template *x509.Certificate) bool {
+	for _, name := range template.DNSNames {
+		if certificate.VerifyHostname(name) != nil {
+			return false
+		}
+	}
+	for _, ip := range template.IPAddresses {
+		if certificate.VerifyHostname(ip.String()) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// load returns nil where the pair isn't there.
+func (f folder) load(name string) (*identity, error) {
+	certPath, keyPath := f.paths(name)
+	certPEM, err := os.ReadFile(certPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read certificate: %w", err)
+	}
+	keyPEM, err := os.ReadFile(keyPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	certificates, err := cert.ParseCertsPEM(certPEM)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate %s: %w", certPath, err)
+	}
+	key, err := keyutil.ParsePrivateKeyPEM(keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("read key %s: %w", keyPath, err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("read key %s: it can't sign", keyPath)
+	}
+	if !samePublicKey(certificates[0].PublicKey, signer.Public()) {
+		// Two writes make a pair, and a crash came between them.
+		return nil, nil
+	}
+	return &identity{pair: KeyPair{Cert: certPEM, Key: keyPEM}, cert: certificates[0], key: signer}, nil
+}
+
+func samePublicKey(a, b crypto.PublicKey) bool {
+	equaler, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && equaler.Equal(b)
+}
+
+func (f folder) paths(name string) (certPath, keyPath string) {
+	return filepath.Join(f.path, name+".crt"), filepath.Join(f.path, name+".key")
+}
+
+// store writes the key first: a certificate without its key looks like one that was made.
+func (f folder) store(name string, pair KeyPair) error {
+	certPath, keyPath := f.paths(name)
+	if err := WriteFile(keyPath, pair.Key, 0o600); err != nil {
+		return err
+	}
+	return WriteFile(certPath, pair.Cert, 0o644)
+}
+
+// WriteFile replaces the file in one step, so that no reader and no crash sees a half of it. A file with the same content is left alone.
+func WriteFile(path string, content []byte, mode fs.FileMode) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+		return nil
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = temporary.Write(content)
+	err = errors.Join(err, temporary.Chmod(mode), temporary.Sync(), temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temporary.Name()))
+	}
+	return nil
+}
