@@ -1,0 +1,151 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package etcd runs an etcd member inside the server's process, for those who have no etcd of their own.
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+)
+
+const (
+	// memberName is etcd's name for the one member. It is part of the stored data: changing it orphans existing data.
+	memberName = "jobserver"
+
+	// tick and election make the member elect itself in a tenth of a second at start. etcd's defaults, made for members in
+	// different data centres, take a second.
+	tickMilliseconds     = 10
+	electionMilliseconds = 100
+
+	// quotaBytes is where etcd stops to accept writes: its own recommended maximum, four times its default.
+	quotaBytes = 8 << 30
+
+	// progressInterval is how often a watch without events learns the current revision. The API server's watch cache needs it to
+	// serve consistent reads, with the interval that Kubernetes recommends.
+	progressInterval = 5 * time.Second
+)
+
+// Server is a running etcd member.
+type Server struct {
+	etcd      *embed.Etcd
+	endpoint  string
+	closeLogs func() error
+}
+
+// Start runs a single member on dir, which is created where it is missing, and returns once it serves. Clients reach it through
+// a Unix socket in dir only, so that the permissions of the folder protect it. All writes are synced to disk.
+//
+// It outlives ctx, which only bounds the start: etcd has to be the last part of a server to stop. Stop ends it.
+//
+// A damaged folder, which etcd answers with a panic, is an error.
+func Start(ctx context.Context, dir string) (server *Server, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create etcd folder: %w", err)
+	}
+	logger, closeLogs, err := newLogger(filepath.Join(dir, "etcd.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			server, err = nil, fmt.Errorf("etcd can't read its data in %s: %v", dir, cause)
+		}
+		if err != nil {
+			err = errors.Join(err, closeLogs())
+		}
+	}()
+
+	if err := checkDatabase(filepath.Join(dir, "data", "member", "snap", "db")); err != nil {
+		return nil, err
+	}
+	client, peer, err := sockets(dir)
+	if err != nil {
+		return nil, err
+	}
+	member, err := embed.StartEtcd(config(dir, client, peer, logger))
+	if err != nil {
+		return nil, fmt.Errorf("start etcd in %s: %w", dir, err)
+	}
+	select {
+	case <-member.Server.ReadyNotify():
+		return &Server{etcd: member, endpoint: client.String(), closeLogs: closeLogs}, nil
+	case err := <-member.Err():
+		member.Close()
+		return nil, fmt.Errorf("start etcd in %s: %w", dir, err)
+	case <-ctx.Done():
+		member.Close()
+		return nil, fmt.Errorf("start etcd in %s: %w", dir, context.Cause(ctx))
+	}
+}
+
+// checkDatabase opens the database for a look at its header. etcd opens it on a goroutine of its own and panics there, which nothing could
+// turn into an error.
+func checkDatabase(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return fmt.Errorf("open etcd database %s: %w", path, err)
+	}
+	return db.Close()
+}
+
+func config(dir string, client, peer *url.URL, logger *zap.Logger) *embed.Config {
+	cfg := embed.NewConfig()
+	cfg.Name = memberName
+	cfg.Dir = filepath.Join(dir, "data")
+	cfg.ListenClientUrls = []url.URL{*client}
+	cfg.AdvertiseClientUrls = []url.URL{*client}
+	cfg.ListenPeerUrls = []url.URL{*peer}
+	// The advertised address of the one member is stored but never dialled. It must not change with the folder.
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "localhost:2380"}}
+	cfg.InitialCluster = cfg.InitialClusterFromName(memberName)
+	cfg.TickMs = tickMilliseconds
+	cfg.ElectionMs = electionMilliseconds
+	cfg.QuotaBackendBytes = quotaBytes
+	cfg.WatchProgressNotifyInterval = progressInterval
+	cfg.EnableGRPCGateway = false
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
+	return cfg
+}
+
+// Endpoint is the address for an etcd client, such as unix:///var/lib/jobserver/etcd/client.sock.
+func (s *Server) Endpoint() string {
+	return s.endpoint
+}
+
+// Err delivers the error that ends the member while it runs.
+func (s *Server) Err() <-chan error {
+	return s.etcd.Err()
+}
+
+// Stop ends the member. Everything acknowledged is on disk.
+func (s *Server) Stop() error {
+	s.etcd.Close()
+	return s.closeLogs()
+}
