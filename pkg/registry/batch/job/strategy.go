@@ -1,0 +1,139 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package job
+
+import (
+	"context"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage/names"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch/podtemplate"
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch/validation"
+)
+
+// Strategy is what happens to a Job that is created, updated or deleted through one group.
+type Strategy struct {
+	typer
+	names.NameGenerator
+	group Group
+}
+
+var (
+	_ rest.RESTCreateStrategy              = Strategy{}
+	_ rest.RESTUpdateStrategy              = Strategy{}
+	_ rest.RESTDeleteStrategy              = Strategy{}
+	_ rest.GarbageCollectionDeleteStrategy = Strategy{}
+	_ rest.ResetFieldsStrategy             = Strategy{}
+)
+
+// NewStrategy returns the strategy of group.
+func NewStrategy(group Group) Strategy {
+	return Strategy{typer: newTyper(group), NameGenerator: names.SimpleNameGenerator, group: group}
+}
+
+// NamespaceScoped is true: a Job lives in a namespace.
+func (Strategy) NamespaceScoped() bool {
+	return true
+}
+
+// DefaultGarbageCollectionPolicy says what happens to the Pods where the delete request doesn't.
+func (s Strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
+	return s.group.GarbageCollection
+}
+
+// GetResetFields names the fields that a write to the main resource can't set, for server-side apply.
+func (s Strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return s.resetFields("status")
+}
+
+func (s Strategy) resetFields(field string) map[fieldpath.APIVersion]*fieldpath.Set {
+	return map[fieldpath.APIVersion]*fieldpath.Set{
+		fieldpath.APIVersion(s.group.Version.String()): fieldpath.NewSet(fieldpath.MakePathOrDie(field)),
+	}
+}
+
+// PrepareForCreate clears the status and sets what the server generates.
+func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+	job := obj.(*batch.Job)
+	generateSelector(job)
+	if s.group.HidesPolicies {
+		s.group.Profile.fillPolicies(&job.Spec)
+	}
+	job.Status = batch.JobStatus{}
+	job.Generation = 1
+	podtemplate.DropDisabledFields(&job.Spec.Template, nil)
+	recordOwnership(job, nil)
+}
+
+// Validate checks a new Job.
+func (s Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+	job := obj.(*batch.Job)
+	return validation.ValidateJobCreate(job, s.validationOptions(nil))
+}
+
+// WarningsOnCreate returns what a client should know of a new Job that is valid all the same.
+func (Strategy) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
+	return validation.WarningsOnCreate(ctx, obj.(*batch.Job))
+}
+
+// AllowCreateOnUpdate is false: a Job is created by POST or apply, never by PUT.
+func (Strategy) AllowCreateOnUpdate(context.Context) bool {
+	return false
+}
+
+// AllowUnconditionalUpdate is true: a PUT without resourceVersion overwrites, as upstream.
+func (Strategy) AllowUnconditionalUpdate(context.Context) bool {
+	return true
+}
+
+// PrepareForUpdate keeps the status, carries over what the client can't see and counts changes of the spec.
+func (s Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	job, oldJob := obj.(*batch.Job), old.(*batch.Job)
+	job.Status = oldJob.Status
+	if s.group.HidesPolicies {
+		carryPolicies(&job.Spec, &oldJob.Spec)
+	}
+	podtemplate.DropDisabledFields(&job.Spec.Template, &oldJob.Spec.Template)
+	if !apiequality.Semantic.DeepEqual(job.Spec, oldJob.Spec) {
+		job.Generation = oldJob.Generation + 1
+	}
+	recordOwnership(job, oldJob)
+}
+
+// ValidateUpdate checks a changed Job.
+func (s Strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	job, oldJob := obj.(*batch.Job), old.(*batch.Job)
+	return validation.ValidateJobUpdate(job, oldJob, s.validationOptions(oldJob))
+}
+
+// WarningsOnUpdate returns what a client should know of a changed Job; nothing where the spec is as it was.
+func (Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
+	return validation.WarningsOnUpdate(ctx, obj.(*batch.Job), old.(*batch.Job))
+}
+
+// Canonicalize does nothing: a valid Job has one form only.
+func (Strategy) Canonicalize(runtime.Object) {}
+
+func (s Strategy) validationOptions(*batch.Job) validation.Options {
+	return validation.Options{AllowTemplateEditWhileSuspended: s.group.TemplateEditable}
+}
