@@ -78,7 +78,7 @@ test-race: ## Run the same tests with the race detector (needs a C compiler)
 
 .PHONY: e2e
 e2e: build kubectl ## Drive a real server with a real kubectl
-	$(GO) -C test/e2e test -count=1 -timeout 20m $(TESTFLAGS) ./...
+	$(GO) -C test/e2e test -count=1 -parallel 4 -timeout 20m $(TESTFLAGS) ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks and compare with the last run (BENCH=, COUNT=)
