@@ -59,6 +59,8 @@ var importCases = []struct {
 	{folder: "pkg/nodeagent", imports: mainModule + "/pkg/apis/batch"},
 	{folder: "pkg/nodeagent", imports: mainModule + "/pkg/controller/job", refused: true},
 	{folder: "pkg/etcd", imports: mainModule + "/pkg/apis/batch", refused: true},
+	{folder: "pkg/pki", imports: mainModule + "/pkg/datadir", refused: true},
+	{folder: "pkg/datadir", imports: mainModule + "/pkg/etcd", refused: true},
 	{folder: "pkg/generated/clientset", imports: mainModule + "/pkg/apis/batch/v1"},
 	{folder: "pkg/generated/clientset", imports: mainModule + "/pkg/controller/job", refused: true},
 	{folder: "pkg/apiserver", imports: mainModule + "/pkg/controller/job"},
