@@ -56,7 +56,7 @@ type Plan struct {
 	Verdict *Verdict
 
 	// Events are to be emitted once the status that Settle returns has been written (or needs no write). More events can
-	// follow from that status: see FinishEvent.
+	// follow from that status: see FinishEvents.
 	Events []Event
 
 	// NextSync is when the Job must be looked at again although nothing else happens; zero: not at all. It may lie in the
@@ -76,11 +76,11 @@ type Plan struct {
 	// counts are the Pods before the plan is carried out.
 	counts podCounts
 
-	// uncountedLeft are the uncounted Pods that still have their finalizer when the plan starts.
-	uncountedLeft uncountedPods
-
 	// canFinish says that, should everything planned succeed, no obstacle known now keeps the verdict from becoming final.
 	canFinish bool
+
+	// settles says that there is a status to work out at all.
+	settles bool
 }
 
 // Deletion is a Pod to delete.
@@ -170,33 +170,3 @@ type podCounts struct {
 
 // uncountedPods are the uncounted lists of a status.
 type uncountedPods = batchv1.UncountedTerminatedPods
-
-// Compute decides what the sync that in describes must do. It has no errors: an Input that it cannot act on (a completion mode that
-// it does not know) gives a Plan that does nothing and says so by an event.
-func Compute(in Input) Plan {
-	return Plan{} // TODO: replaced within the hour
-}
-
-// Settle returns the status after the plan was carried out with outcome o. The caller writes it if it differs from the status
-// that was written last (Plan.Record, or else the Input's). If the plan could not be recorded, it is the Input's own.
-func Settle(in Input, p Plan, o Outcome) batchv1.JobStatus {
-	return *in.Job.Status.DeepCopy()
-}
-
-// FinishEvent returns the event to emit when a written status has finished the Job, and false where it has not: Completed,
-// or the reason of the failure as a warning (rule B42).
-func FinishEvent(job *batchv1.Job, written batchv1.JobStatus) (Event, bool) {
-	return Event{}, false
-}
-
-// Progress is by how much one status write moved the Job on; the caller adds it to the counting metrics after the write.
-type Progress struct {
-	SucceededPods, FailedPods       int
-	SucceededIndexes, FailedIndexes int
-}
-
-// ProgressBetween compares the status before and after a write. Its numbers are never negative: indexes beyond the present
-// completions are left out on both sides, so that scaling down an elastic Job takes nothing back.
-func ProgressBetween(job *batchv1.Job, before, after batchv1.JobStatus) Progress {
-	return Progress{}
-}

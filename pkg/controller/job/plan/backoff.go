@@ -1,0 +1,98 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package plan
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+)
+
+// nextBackoff returns the record with the Pods in it that have ended since (rule B55): failures add up, a success forgets those that
+// ended no later than it did.
+func nextBackoff(s *state) BackoffRecord {
+	record := s.in.Backoff
+	record.Seen = nil
+	var lastSuccess time.Time
+	var failures []time.Time
+	disruptions := 0
+	for _, p := range s.ended {
+		if !s.isNew(p) {
+			continue
+		}
+		if record.Seen == nil {
+			record.Seen = sets.New[types.UID]()
+		}
+		record.Seen.Insert(p.UID)
+		if s.in.Backoff.Seen.Has(p.UID) {
+			continue
+		}
+		switch p.result.kind {
+		case resultSucceeded:
+			lastSuccess = laterOf(lastSuccess, finishTime(p.Pod))
+		case resultFailed, resultIgnored:
+			failures = append(failures, finishTime(p.Pod))
+		case resultDisrupted:
+			disruptions++
+		}
+	}
+	if !lastSuccess.IsZero() {
+		record.Failures, record.LastFailure = 0, time.Time{}
+	}
+	for _, failed := range failures {
+		if lastSuccess.IsZero() || failed.After(lastSuccess) {
+			record.Failures++
+			record.LastFailure = laterOf(record.LastFailure, failed)
+		}
+	}
+	record.DisruptionsSettled = s.chargeDisruptions(record.DisruptionsSettled, disruptions)
+	return record
+}
+
+// failureDelay is how long a replacement has to wait after so many failures in a row, the last at the given time: FailureBackoff doubled
+// with each further failure up to FailureBackoffMax, less the time that has passed (rule B56).
+func (l Limits) failureDelay(failures int64, last, now time.Time) time.Duration {
+	if failures <= 0 {
+		return 0
+	}
+	delay := l.FailureBackoff
+	for ; failures > 1 && delay < l.FailureBackoffMax; failures-- {
+		delay *= 2
+	}
+	delay = min(delay, l.FailureBackoffMax)
+	return max(0, delay-now.Sub(last))
+}
+
+// creationDelay is how long the Job has to wait before any Pod may be created. With a limit per index each index waits on its own.
+func creationDelay(s *state, record BackoffRecord) time.Duration {
+	delay := s.disruptionDelay(record.DisruptionsSettled)
+	if !hasLimitPerIndex(s.job) {
+		delay = max(delay, s.in.Limits.failureDelay(int64(record.Failures), record.LastFailure, s.in.Now))
+	}
+	return delay
+}
+
+// indexDelay is how long the index has to wait for its next Pod (rule B59). After a disruption it does not: the delay for the failures
+// before it has passed already.
+func (s *state) indexDelay(index int) time.Duration {
+	last := s.awaitingReplacement[index]
+	if last == nil || last.result.kind == resultDisrupted {
+		return 0
+	}
+	return s.in.Limits.failureDelay(priorFailures(last.Pod)+1, finishTime(last.Pod), s.in.Now)
+}
