@@ -1,0 +1,78 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package job
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// patchPod patches the Pod and returns it as it is then; nil where it is gone, also when another Pod has its name now.
+func (c *Controller) patchPod(ctx context.Context, pod *corev1.Pod, patch []byte) (*corev1.Pod, error) {
+	pods := c.config.PodClient.CoreV1().Pods(pod.Namespace)
+	after, err := pods.Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	switch {
+	case err == nil:
+		return after, nil
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case apierrors.IsInvalid(err), apierrors.IsConflict(err):
+		// That is how the API refuses the UID of a patch that is meant for an earlier Pod of the name.
+		if c.podGone(ctx, pod) {
+			return nil, nil
+		}
+	}
+	return nil, err
+}
+
+// podGone asks the API whether the Pod is gone. False where it doesn't answer.
+func (c *Controller) podGone(ctx context.Context, pod *corev1.Pod) bool {
+	now, err := c.config.PodClient.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+	return apierrors.IsNotFound(err) || err == nil && now.UID != pod.UID
+}
+
+// removeFinalizers takes our finalizers off the Pod. It returns the Pod as it is then, nil where it is gone.
+func (c *Controller) removeFinalizers(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
+	patch, err := c.config.Identity.removeFinalizersPatch(pod)
+	if err != nil {
+		return nil, err
+	}
+	if patch == nil {
+		return pod, nil
+	}
+	after, err := c.patchPod(ctx, pod, patch)
+	if err != nil {
+		return nil, fmt.Errorf("removing the tracking finalizer of Pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return after, nil
+}
+
+// deletePod deletes the Pod, with its own grace period. It is no error where it is gone.
+func (c *Controller) deletePod(ctx context.Context, pod *corev1.Pod) error {
+	err := c.config.PodClient.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &pod.UID},
+	})
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) && c.podGone(ctx, pod) {
+		return nil
+	}
+	return fmt.Errorf("deleting Pod %s/%s: %w", pod.Namespace, pod.Name, err)
+}
