@@ -51,7 +51,7 @@ protobuf() {
     generate go-to-protobuf \
         --output-dir "${tree}" \
         --proto-import "${tree}" \
-        --packages "+${OURS}" \
+        --packages "${OURS}" \
         --apimachinery-packages "-${meta}/util/intstr,-${meta}/api/resource,-${meta}/runtime/schema,-${meta}/runtime,-${meta}/apis/meta/v1,-k8s.io/api/core/v1"
     rm -rf "${tree}"
 }
