@@ -20,76 +20,17 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
-	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
-	genericapiserver "k8s.io/apiserver/pkg/server"
-	"k8s.io/apiserver/pkg/storage/etcd3/testserver"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
-	restclient "k8s.io/client-go/rest"
-	basecompatibility "k8s.io/component-base/compatibility"
-
-	"github.com/jobserver-dev/jobserver/pkg/generated/openapi"
-	"github.com/jobserver-dev/jobserver/pkg/registry/core"
 )
-
-// newGenericServer serves core/v1 from a whole generic API server, with its filters and OpenAPI, as the product does.
-// It takes longer to start than newServer.
-func newGenericServer(t *testing.T) testServer {
-	t.Helper()
-	etcd := testserver.RunEtcd(t, nil)
-	scheme := newScheme()
-	codecs := serializer.NewCodecFactory(scheme)
-
-	config := genericapiserver.NewConfig(codecs)
-	config.ExternalAddress = "127.0.0.1:443"
-	config.LoopbackClientConfig = &restclient.Config{}
-	config.EffectiveVersion = basecompatibility.NewEffectiveVersionFromString("1.37.2", "", "")
-	config.Authorization.Authorizer = authorizerfactory.NewAlwaysAllowAuthorizer()
-	namer := openapinamer.NewDefinitionNamer(scheme)
-	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
-	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
-	generic, err := config.Complete(nil).New("core-test", genericapiserver.NewEmptyDelegate())
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := core.NewAPIGroupInfo(core.Config{
-		Scheme:            scheme,
-		ParameterCodec:    runtime.NewParameterCodec(scheme),
-		Codecs:            codecs,
-		RESTOptionsGetter: restOptions(scheme, codecs, etcd.Endpoints()),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := generic.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, &info); err != nil {
-		t.Fatal(err)
-	}
-	generic.PrepareRun()
-	server := httptest.NewServer(generic.Handler)
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-		generic.Destroy()
-	})
-	client, err := corev1client.NewForConfig(&restclient.Config{Host: server.URL, QPS: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return testServer{CoreV1Client: client, url: server.URL, etcd: etcd.Client}
-}
 
 func TestServerSideApply(t *testing.T) {
 	t.Parallel()
-	s := newGenericServer(t)
+	s := newServer(t)
 	apply := func(manager, body string, subresources ...string) (*corev1.Pod, error) {
 		return s.Pods("default").Patch(t.Context(), "a", types.ApplyPatchType, []byte(body), metav1.PatchOptions{FieldManager: manager}, subresources...)
 	}
@@ -128,7 +69,7 @@ func TestServerSideApply(t *testing.T) {
 
 func TestOpenAPICoversEvictionAndLog(t *testing.T) {
 	t.Parallel()
-	s := newGenericServer(t)
+	s := newServer(t)
 	response := s.get(t.Context(), t, "/openapi/v3/api/v1", http.Header{"Accept": {"application/json"}})
 	body, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {

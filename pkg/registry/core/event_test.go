@@ -87,13 +87,3 @@ func TestEventSelectorsAndRules(t *testing.T) {
 	_, err := s.Events("default").Create(t.Context(), elsewhere, metav1.CreateOptions{})
 	wantError(t, err, apierrors.IsInvalid, "involvedObject.namespace: Invalid value")
 }
-
-func TestConfigIsChecked(t *testing.T) {
-	t.Parallel()
-	_, err := core.NewAPIGroupInfo(core.Config{EventTTL: -time.Second})
-	for _, want := range []string{"no Scheme", "no ParameterCodec", "no RESTOptionsGetter", "EventTTL is -1s"} {
-		wantError(t, err, func(error) bool { return true }, want)
-	}
-	_, err = core.NewAPIGroupInfo(core.Config{EventTTL: 1500 * time.Millisecond})
-	wantError(t, err, func(error) bool { return true }, "EventTTL is 1.5s")
-}

@@ -24,35 +24,32 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emicklei/go-restful/v3"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
-	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
-	genericapi "k8s.io/apiserver/pkg/endpoints"
-	genericapifilters "k8s.io/apiserver/pkg/endpoints/filters"
-	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	genericfilters "k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/apiserver/pkg/storage/etcd3/testserver"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	restclient "k8s.io/client-go/rest"
+	basecompatibility "k8s.io/component-base/compatibility"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
+	"github.com/jobserver-dev/jobserver/pkg/generated/openapi"
 	"github.com/jobserver-dev/jobserver/pkg/registry/core"
 )
 
-// testServer serves core/v1 over HTTP from a real etcd, by the same endpoint code as the server, without its filters
-// and admission.
+// testServer serves core/v1 over HTTP from a real etcd, by a generic API server as the product does, without
+// authentication and admission.
 type testServer struct {
 	*corev1client.CoreV1Client
 	url  string
@@ -78,19 +75,39 @@ func newServer(t *testing.T, changes ...func(*core.Config)) testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(handler(t, info))
+	generic, err := serverConfig(scheme, codecs).Complete(nil).New("core-test", genericapiserver.NewEmptyDelegate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := generic.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, &info); err != nil {
+		t.Fatal(err)
+	}
+	generic.PrepareRun()
+	server := httptest.NewServer(generic.Handler)
 	t.Cleanup(func() {
 		server.CloseClientConnections() // watches and followed logs of a failed test
 		server.Close()
-		for _, s := range info.VersionedResourcesStorageMap["v1"] {
-			s.Destroy()
-		}
+		generic.Destroy()
 	})
 	client, err := corev1client.NewForConfig(&restclient.Config{Host: server.URL, QPS: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return testServer{CoreV1Client: client, url: server.URL, etcd: etcd.Client}
+}
+
+// serverConfig returns the config of a generic API server that lets everybody do everything.
+func serverConfig(scheme *runtime.Scheme, codecs serializer.CodecFactory) *genericapiserver.Config {
+	config := genericapiserver.NewConfig(codecs)
+	config.ExternalAddress = "127.0.0.1:443"
+	config.LoopbackClientConfig = &restclient.Config{}
+	config.EffectiveVersion = basecompatibility.NewEffectiveVersionFromString("1.37.2", "", "")
+	config.Authorization.Authorizer = authorizerfactory.NewAlwaysAllowAuthorizer()
+	config.LongRunningFunc = genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString(core.LongRunningSubresources()...))
+	namer := openapinamer.NewDefinitionNamer(scheme)
+	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	return config
 }
 
 func newScheme() *runtime.Scheme {
@@ -120,43 +137,6 @@ func restOptions(scheme *runtime.Scheme, codecs serializer.CodecFactory, endpoin
 	config := storagebackend.NewDefaultConfig("/registry", codec)
 	config.Transport.ServerList = endpoints
 	return optionsGetter{storage: *config}
-}
-
-// handler serves the group below /api/v1.
-func handler(t *testing.T, info genericapiserver.APIGroupInfo) http.Handler {
-	t.Helper()
-	group := &genericapi.APIGroupVersion{
-		Root:                        genericapiserver.DefaultLegacyAPIPrefix,
-		GroupVersion:                corev1.SchemeGroupVersion,
-		Storage:                     info.VersionedResourcesStorageMap["v1"],
-		AllServedVersionsByResource: map[string][]string{},
-		OptionsExternalVersion:      info.OptionsExternalVersion,
-		ParameterCodec:              info.ParameterCodec,
-		Serializer:                  info.NegotiatedSerializer,
-		Creater:                     info.Scheme,
-		Convertor:                   info.Scheme,
-		ConvertabilityChecker:       info.Scheme,
-		UnsafeConvertor:             runtime.UnsafeObjectConvertor(info.Scheme),
-		Defaulter:                   info.Scheme,
-		Typer:                       info.Scheme,
-		Namer:                       runtime.Namer(meta.NewAccessor()),
-		TypeConverter:               managedfields.NewDeducedTypeConverter(),
-		EquivalentResourceRegistry:  runtime.NewEquivalentResourceRegistry(),
-		Authorizer:                  authorizerfactory.NewAlwaysAllowAuthorizer(),
-		MinRequestTimeout:           30 * time.Minute, // of watches
-		MaxRequestBodyBytes:         3 << 20,
-	}
-	container := restful.NewContainer()
-	if _, _, err := group.InstallREST(container); err != nil {
-		t.Fatal(err)
-	}
-	resolver := &genericapirequest.RequestInfoFactory{
-		APIPrefixes:          sets.NewString("api", "apis"),
-		GrouplessAPIPrefixes: sets.NewString("api"),
-	}
-	h := genericapifilters.WithWarningRecorder(container)
-	h = genericapifilters.WithRequestInfo(h, resolver)
-	return genericapifilters.WithAuditInit(h)
 }
 
 // get returns what a GET of path answers. Options set headers of the request.

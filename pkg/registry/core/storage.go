@@ -43,6 +43,10 @@ const DefaultEventTTL = time.Hour
 // LogSource opens a container's log. The node agent implements it.
 type LogSource = pod.LogSource
 
+// LongRunningSubresources names the subresources whose requests may last: a followed log. The server's LongRunningFunc
+// must know them, or its time limit for ordinary requests, a minute by default, cuts them off.
+func LongRunningSubresources() []string { return []string{"log"} }
+
 // Config is what the API group needs. Fields without the word optional must be set.
 type Config struct {
 	// Scheme is the server's scheme; Install must have run on it.
@@ -132,14 +136,22 @@ func newStorage(c Config) (_ map[string]rest.Storage, err error) {
 	if ttl == 0 {
 		ttl = DefaultEventTTL
 	}
-	if storage["events"], err = event.NewREST(c.RESTOptionsGetter, ttl); err != nil {
+	events, err := event.NewREST(c.RESTOptionsGetter, ttl)
+	if err != nil {
 		return nil, err
 	}
-	if storage["configmaps"], err = configmap.NewREST(c.RESTOptionsGetter); err != nil {
+	storage["events"] = events
+
+	configMaps, err := configmap.NewREST(c.RESTOptionsGetter)
+	if err != nil {
 		return nil, err
 	}
-	if storage["secrets"], err = secret.NewREST(c.RESTOptionsGetter); err != nil {
+	storage["configmaps"] = configMaps
+
+	secrets, err := secret.NewREST(c.RESTOptionsGetter)
+	if err != nil {
 		return nil, err
 	}
+	storage["secrets"] = secrets
 	return storage, nil
 }

@@ -25,6 +25,7 @@ import (
 	policyv1beta1 "k8s.io/api/policy/v1beta1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -41,8 +42,8 @@ var (
 	_ rest.GroupVersionAcceptor     = &EvictionREST{}
 )
 
-// What the eviction API writes into a Pod's condition DisruptionTarget. Podfailurepolicies match on the type; people
-// and tools read the rest.
+// What the eviction API writes into a Pod's condition DisruptionTarget. A Job's podFailurePolicy matches the type;
+// people and tools read the rest.
 const (
 	evictionReason  = "EvictionByEvictionAPI"
 	evictionMessage = "Eviction API: evicting"
@@ -112,6 +113,11 @@ func (r *EvictionREST) deleteOptions(eviction *policy.Eviction, options *metav1.
 		return nil, apierrors.NewInvalid(policy.Kind("Eviction"), eviction.Name, field.ErrorList{
 			field.Invalid(path, true, "can not be set for pod eviction, try after removing the option"),
 		})
+	}
+	// The delete would refuse these as well, but only after the Pod had been marked. A Pod that runs on with the mark
+	// of a disruption would have its next real failure ignored.
+	if errs := metav1validation.ValidateDeleteOptions(out); len(errs) > 0 {
+		return nil, apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "DeleteOptions"}, "", errs)
 	}
 	switch {
 	case len(out.DryRun) == 0:
