@@ -56,6 +56,11 @@ func (p *Process) podDir(podUID types.UID) string {
 	return filepath.Join(p.root, podsFolder, string(podUID))
 }
 
+// WorkingDir implements Runtime.
+func (p *Process) WorkingDir(podUID types.UID) string {
+	return filepath.Join(p.podDir(podUID), workFolder)
+}
+
 func (p *Process) containerDir(id ID) string { return filepath.Join(p.podDir(id.PodUID), id.Container) }
 
 func (p *Process) path(id ID, suffix string) string {
@@ -68,6 +73,19 @@ func (p *Process) LogPath(id ID) string { return p.path(id, supervisor.SuffixLog
 // Attempts implements Runtime.
 func (p *Process) Attempts(podUID types.UID, container string) ([]int, error) {
 	return attempts(filepath.Join(p.podDir(podUID), container), supervisor.SuffixLog)
+}
+
+// Ended implements Runtime.
+func (p *Process) Ended(id ID) bool {
+	p.mu.Lock()
+	entry := p.find(id)
+	running := entry != nil && entry.Running
+	p.mu.Unlock()
+	if !running {
+		return true
+	}
+	_, err := os.Stat(p.path(id, supervisor.SuffixExit))
+	return err == nil
 }
 
 // attempts lists the numbers of the files with a suffix, in rising order.

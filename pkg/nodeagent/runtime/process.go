@@ -131,33 +131,32 @@ func (p *Process) Pods() []Pod {
 }
 
 // Prepare implements Runtime.
-func (p *Process) Prepare(pod Pod) (Pod, string, error) {
-	workingDir := filepath.Join(p.podDir(pod.UID), workFolder)
+func (p *Process) Prepare(pod Pod) (Pod, error) {
 	p.mu.Lock()
 	known, ok := p.pods[pod.UID]
 	p.mu.Unlock()
 	if ok {
-		return known.pod, workingDir, nil
+		return known.pod, nil
 	}
-	if err := os.MkdirAll(workingDir, 0o700); err != nil {
-		return Pod{}, "", fmt.Errorf("make Pod folder: %w", err)
+	if err := os.MkdirAll(p.WorkingDir(pod.UID), 0o700); err != nil {
+		return Pod{}, fmt.Errorf("make Pod folder: %w", err)
 	}
 	record := filepath.Join(p.podDir(pod.UID), podRecord)
 	kept := Pod{}
 	found, err := supervisor.ReadRecord(record, &kept)
 	if err != nil {
-		return Pod{}, "", err
+		return Pod{}, err
 	}
 	if !found {
 		kept = pod
 		if err := supervisor.WriteRecord(record, pod, false); err != nil {
-			return Pod{}, "", err
+			return Pod{}, err
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pods[pod.UID] = &podEntry{pod: kept, containers: map[string][]*entry{}}
-	return kept, workingDir, nil
+	return kept, nil
 }
 
 // Containers implements Runtime.

@@ -77,12 +77,11 @@ func (f *fixture) killAll(t *testing.T) {
 
 func (f *fixture) start(t *testing.T, id ID, script string) Container {
 	t.Helper()
-	_, workingDir, err := f.Prepare(Pod{UID: id.PodUID, Namespace: "default", Name: "test"})
-	if err != nil {
+	if _, err := f.Prepare(Pod{UID: id.PodUID, Namespace: "default", Name: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	container, err := f.Process.Start(t.Context(), StartRequest{
-		ID: id, Argv: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin", "GREETING=hello"}, WorkingDir: workingDir,
+		ID: id, Argv: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin", "GREETING=hello"}, WorkingDir: f.WorkingDir(id.PodUID),
 		StopSignal: syscall.SIGTERM, Grace: time.Second,
 	})
 	if err != nil {
@@ -144,7 +143,7 @@ func (f *fixture) pidFrom(t *testing.T, id ID, name string) int {
 	t.Helper()
 	var pid int
 	waitFor(t, name, func() bool {
-		data, err := os.ReadFile(filepath.Join(f.podDir(id.PodUID), workFolder, name))
+		data, err := os.ReadFile(filepath.Join(f.WorkingDir(id.PodUID), name))
 		if err != nil || !strings.HasSuffix(string(data), "\n") {
 			return false
 		}
@@ -252,10 +251,10 @@ func TestCommandThatCannotBeRun(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, t.TempDir())
 			id := ID{PodUID: "pod", Container: "main"}
-			_, workingDir, err := f.Prepare(Pod{UID: id.PodUID})
-			if err != nil {
+			if _, err := f.Prepare(Pod{UID: id.PodUID}); err != nil {
 				t.Fatal(err)
 			}
+			workingDir := f.WorkingDir(id.PodUID)
 			if test.workingDir != "" {
 				workingDir = test.workingDir
 			}
@@ -329,7 +328,7 @@ func TestStop(t *testing.T) {
 			f := newFixture(t, t.TempDir())
 			id := ID{PodUID: "pod", Container: "main"}
 			f.start(t, id, test.script)
-			workingDir := filepath.Join(f.podDir(id.PodUID), workFolder)
+			workingDir := f.WorkingDir(id.PodUID)
 			if test.options.Hook != nil {
 				test.options.Hook.WorkingDir = workingDir
 			}
@@ -354,7 +353,7 @@ func TestStopAgainCanOnlyShortenTheGrace(t *testing.T) {
 	id := ID{PodUID: "pod", Container: "main"}
 	f.start(t, id, "trap 'echo TERM' TERM; touch ready; while :; do sleep 0.01; done")
 	waitFor(t, "the script", func() bool {
-		_, err := os.Stat(filepath.Join(f.podDir(id.PodUID), workFolder, "ready"))
+		_, err := os.Stat(filepath.Join(f.WorkingDir(id.PodUID), "ready"))
 		return err == nil
 	})
 	f.Stop(id, StopOptions{Signal: syscall.SIGTERM, Grace: time.Hour})

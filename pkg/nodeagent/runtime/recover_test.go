@@ -46,7 +46,7 @@ func TestRecoverRunningContainer(t *testing.T) {
 	if !ok || !got.Running || !got.StartedAt.Equal(started.StartedAt) {
 		t.Errorf("found %+v (%t), want it running since %v", got, ok, started.StartedAt)
 	}
-	if err := os.WriteFile(f.podDir("pod")+"/"+workFolder+"/go", nil, 0o600); err != nil {
+	if err := os.WriteFile(f.WorkingDir("pod")+"/go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.waitEnded(t, id); got.ExitCode != 6 || got.Failure != FailureNone {
@@ -60,7 +60,7 @@ func TestRecoverContainerThatEndedMeanwhile(t *testing.T) {
 	id := ID{PodUID: "pod", Container: "main"}
 	f.start(t, id, "while [ ! -e go ]; do sleep 0.01; done; echo done; exit 6")
 	f.Close()
-	if err := os.WriteFile(f.podDir("pod")+"/"+workFolder+"/go", nil, 0o600); err != nil {
+	if err := os.WriteFile(f.WorkingDir("pod")+"/go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "the exit record", func() bool {
@@ -181,7 +181,7 @@ func TestHalfASpecStartsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, t.TempDir())
 	id := ID{PodUID: "pod", Container: "main"}
-	if _, _, err := f.Prepare(Pod{UID: id.PodUID}); err != nil {
+	if _, err := f.Prepare(Pod{UID: id.PodUID}); err != nil {
 		t.Fatal(err)
 	}
 	lock, err := f.recordIntent(StartRequest{ID: id})

@@ -40,9 +40,10 @@ type Runtime interface {
 	Recover(ctx context.Context) error
 	// Pods lists the Pods that have files here.
 	Pods() []Pod
-	// Prepare makes the Pod's folder, keeps its record, and returns the working directory that its containers share by
-	// default. Preparing a Pod again is fine, and returns the record kept first.
-	Prepare(pod Pod) (kept Pod, workingDir string, err error)
+	// Prepare makes the Pod's folder and keeps its record. Preparing a Pod again is fine, and returns the record kept first.
+	Prepare(pod Pod) (kept Pod, err error)
+	// WorkingDir is the folder, empty at first, that is the working directory of the Pod's containers where they name no other.
+	WorkingDir(podUID types.UID) string
 	// Containers lists the last two attempts at each container of the Pod, oldest first, containers in no order.
 	Containers(podUID types.UID) []Container
 	// Start runs one attempt at a container. When it returns without error, the attempt is on record: it is Running or, where the command
@@ -53,6 +54,8 @@ type Runtime interface {
 	Stop(id ID, options StopOptions)
 	// LogPath is where the output of an attempt is, in the log format of the CRI. The file may not exist.
 	LogPath(id ID) string
+	// Ended tells whether an attempt has ended and its log is complete, also where Containers doesn't show that yet.
+	Ended(id ID) bool
 	// Attempts lists the attempts at a container that have a log, oldest first; it works for Pods forgotten too.
 	Attempts(podUID types.UID, container string) ([]int, error)
 	// Forget drops what is kept in memory about a Pod none of whose containers runs. Its files stay.

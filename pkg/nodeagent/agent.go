@@ -1,0 +1,326 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodeagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
+)
+
+// defaultMaxPods is far above a kubelet's 110: a Pod here is a process, without a network or a file system of its own.
+const defaultMaxPods = 1000
+
+// defaultWorkers is how many Pods are looked at at a time. Most of that time is spent waiting for the API server and for disks.
+const defaultWorkers = 16
+
+// Config is what New needs.
+type Config struct {
+	// NodeName names the Node that this agent is. It must be a DNS subdomain.
+	NodeName string
+	// RootDir is where records, logs and working directories of Pods are kept. It must be absolute; it is made 0700. A later agent on
+	// the same folder finds the Pods again. Two agents at a time are refused.
+	RootDir string
+	// Client calls the API server that this node belongs to.
+	Client kubernetes.Interface
+	// Clock is for tests; nil: the real one.
+	Clock clock.WithTicker
+	// SupervisorPath is the executable that is started again to supervise a container: one that links this package.
+	// Empty: the running one, even after its file was replaced.
+	SupervisorPath string
+	// MaxPods is how many Pods the node takes; 0: 1000.
+	MaxPods int
+	// Workers is how many Pods are looked at at a time; 0: 16.
+	Workers int
+	// Version is shown as the version of the Node.
+	Version string
+}
+
+// complete fills in defaults and checks the rest.
+func (c *Config) complete() error {
+	if messages := validation.IsDNS1123Subdomain(c.NodeName); len(messages) > 0 {
+		return fmt.Errorf("node name %q: %s", c.NodeName, messages[0])
+	}
+	if !filepath.IsAbs(c.RootDir) {
+		return fmt.Errorf("root folder %q is not an absolute path", c.RootDir)
+	}
+	if c.Client == nil {
+		return errors.New("no client for the API server")
+	}
+	if c.MaxPods < 0 {
+		return fmt.Errorf("the number of Pods must not be negative, it is %d", c.MaxPods)
+	}
+	if c.Workers < 0 {
+		return fmt.Errorf("the number of workers must not be negative, it is %d", c.Workers)
+	}
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
+	if c.SupervisorPath == "" {
+		c.SupervisorPath = "/proc/self/exe"
+	}
+	if c.MaxPods == 0 {
+		c.MaxPods = defaultMaxPods
+	}
+	if c.Workers == 0 {
+		c.Workers = defaultWorkers
+	}
+	return nil
+}
+
+// Agent is one node. Make it with New.
+type Agent struct {
+	config    Config
+	runtime   runtime.Runtime
+	scheduler *scheduler
+	queue     workqueue.TypedRateLimitingInterface[types.UID]
+
+	broadcaster record.EventBroadcaster
+	recorder    record.EventRecorderLogger // as the kubelet
+
+	pods  corelisters.PodLister
+	nodes corelisters.NodeLister
+	start func(ctx context.Context) error // starts the informers and waits for them
+
+	mu     sync.Mutex
+	states map[types.UID]*podState
+
+	starting   sync.RWMutex // held for reading while a container is being started
+	stopping   atomic.Bool  // StopAll was called: nothing is started any more
+	recovered  atomic.Bool
+	synced     atomic.Bool
+	registered atomic.Bool
+}
+
+// New checks the Config, takes possession of the root folder and returns an Agent to Run. Every error names what is wrong with which setting.
+func New(config Config) (*Agent, error) {
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("node agent: %w", err)
+	}
+	a := &Agent{config: config, states: map[types.UID]*podState{}}
+	processes, err := runtime.NewProcess(runtime.ProcessConfig{
+		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("node agent: %w", err)
+	}
+	a.runtime = processes
+	a.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](50*time.Millisecond, 10*time.Second),
+		workqueue.TypedRateLimitingQueueConfig[types.UID]{Name: "nodeagent", Clock: config.Clock},
+	)
+	a.broadcaster = record.NewBroadcaster()
+	a.recorder = a.broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: config.NodeName})
+	a.scheduler = newScheduler(config, a.broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: corev1.DefaultSchedulerName}), a.node)
+	if err := a.watchAPI(); err != nil {
+		return nil, fmt.Errorf("node agent: %w", err)
+	}
+	return a, nil
+}
+
+// watchAPI sets the informers up.
+func (a *Agent) watchAPI() error {
+	podFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, 0, informers.WithTransform(dropManagedFields))
+	nodeFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, 0, informers.WithTweakListOptions(func(options *metav1.ListOptions) {
+		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, a.config.NodeName).String()
+	}))
+	a.pods = podFactory.Core().V1().Pods().Lister()
+	a.nodes = nodeFactory.Core().V1().Nodes().Lister()
+	podHandler, err := podFactory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { a.observePod(object) },
+		UpdateFunc: func(_, object any) { a.observePod(object) },
+		DeleteFunc: a.forgetPod,
+	})
+	if err != nil {
+		return fmt.Errorf("watch Pods: %w", err)
+	}
+	trigger := func(any) { a.scheduler.trigger() }
+	nodeHandler, err := nodeFactory.Core().V1().Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: trigger, UpdateFunc: func(_, object any) { trigger(object) }, DeleteFunc: trigger,
+	})
+	if err != nil {
+		return fmt.Errorf("watch Nodes: %w", err)
+	}
+	a.start = func(ctx context.Context) error {
+		podFactory.StartWithContext(ctx)
+		nodeFactory.StartWithContext(ctx)
+		if !cache.WaitForCacheSync(ctx.Done(), podHandler.HasSynced, nodeHandler.HasSynced) {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	return nil
+}
+
+// dropManagedFields keeps out of memory what nobody here reads.
+func dropManagedFields(object any) (any, error) {
+	if accessor, err := meta.Accessor(object); err == nil {
+		accessor.SetManagedFields(nil)
+	}
+	return object, nil
+}
+
+// Run runs the node until ctx ends. Containers keep running then: a later agent on the same folder finds them. It is called once.
+func (a *Agent) Run(ctx context.Context) error {
+	defer a.runtime.Close()
+	defer a.queue.ShutDown()
+	a.broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: a.config.Client.CoreV1().Events("")})
+	defer a.broadcaster.Shutdown()
+	if err := a.runtime.Recover(ctx); err != nil {
+		return fmt.Errorf("node agent: %w", err)
+	}
+	a.recovered.Store(true)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { a.keepNode(ctx, func() { a.registered.Store(true) }) })
+	if err := a.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("node agent: %w", err)
+	}
+	a.findGonePods()
+	a.synced.Store(true)
+	klog.FromContext(ctx).Info("Node agent is running", "node", a.config.NodeName, "rootDir", a.config.RootDir)
+	parts.Go(func() { a.scheduler.run(ctx) })
+	for range a.config.Workers {
+		parts.Go(func() { a.work(ctx) })
+	}
+	<-ctx.Done()
+	a.queue.ShutDown()
+	return nil
+}
+
+// Ready returns nil once the agent has found the processes of its predecessor, knows the API's Pods and has registered its Node.
+func (a *Agent) Ready() error {
+	switch {
+	case !a.recovered.Load():
+		return errors.New("earlier containers are still being looked for")
+	case !a.synced.Load():
+		return errors.New("the Pods have not been read yet")
+	case !a.registered.Load():
+		return errors.New("the node is not registered yet")
+	}
+	return nil
+}
+
+// node returns this agent's Node, or nil while there is none.
+func (a *Agent) node() *corev1.Node {
+	node, err := a.nodes.Get(a.config.NodeName)
+	if err != nil {
+		return nil
+	}
+	return node
+}
+
+// findGonePods has the Pods cleaned up that have files here and no object in the API any more. The informer must have synced.
+func (a *Agent) findGonePods() {
+	for _, found := range a.runtime.Pods() {
+		pod, err := a.pods.Pods(found.Namespace).Get(found.Name)
+		if err != nil || pod.UID != found.UID {
+			a.mu.Lock()
+			a.states[found.UID] = &podState{namespace: found.Namespace, name: found.Name, gone: true}
+			a.mu.Unlock()
+			a.queue.Add(found.UID)
+		}
+	}
+}
+
+// observePod takes in a Pod as the informer shows it.
+func (a *Agent) observePod(object any) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	a.scheduler.observe(pod)
+	if pod.Spec.NodeName != a.config.NodeName {
+		return
+	}
+	a.mu.Lock()
+	if a.states[pod.UID] == nil {
+		a.states[pod.UID] = &podState{namespace: pod.Namespace, name: pod.Name}
+	}
+	a.mu.Unlock()
+	a.queue.Add(pod.UID)
+}
+
+// forgetPod takes note that a Pod's object is gone: deleted by force, or after its end.
+func (a *Agent) forgetPod(object any) {
+	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	a.scheduler.forget(pod.UID)
+	if pod.Spec.NodeName != a.config.NodeName {
+		return
+	}
+	a.mu.Lock()
+	if a.states[pod.UID] == nil {
+		a.states[pod.UID] = &podState{namespace: pod.Namespace, name: pod.Name}
+	}
+	a.states[pod.UID].gone = true
+	a.mu.Unlock()
+	a.queue.Add(pod.UID)
+}
+
+// work looks at Pods, one after another, until the queue is shut down.
+func (a *Agent) work(ctx context.Context) {
+	for {
+		podUID, shutdown := a.queue.Get()
+		if shutdown {
+			return
+		}
+		again, err := a.syncPod(ctx, podUID)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			klog.FromContext(ctx).Error(err, "Failed to look after a Pod, trying again", "podUID", podUID)
+			a.queue.AddRateLimited(podUID)
+		default:
+			a.queue.Forget(podUID)
+			if again > 0 {
+				a.queue.AddAfter(podUID, again)
+			}
+		}
+		a.queue.Done(podUID)
+	}
+}

@@ -1,0 +1,35 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package nodeagent is the one node of a standalone server: the scheduler that admits Pods to it and the kubelet that runs them, as
+// processes of this machine.
+//
+// The parts, in the order in which a Pod meets them:
+//
+//	scheduler.go    queues Pods without a node, binds those that fit; fit.go decides (pure)
+//	support.go      names the fields that this node can't honour (pure)
+//	actions.go      decides what to start and to stop, from the Pod, the state of its containers and the time (pure)
+//	environment.go  turns a container's env, command and args into those of a process
+//	status.go       computes the status that a kubelet would write (pure); conditions.go its conditions
+//	sync.go         looks at one Pod, does what actions.go decided, writes what status.go computed, deletes the Pod at its end
+//	logs.go         serves what containers printed
+//	node.go         registers the Node and keeps its status fresh
+//
+// Package runtime below it makes containers into processes that outlive the server.
+//
+// Kubernetes' kubelet and scheduler are the reference of every rule; the differences are those of a node without images
+// and without isolation: the command is looked up on the host, and the Pod's IP is the loopback address.
+package nodeagent

@@ -1,0 +1,198 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodeagent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	internalapi "k8s.io/cri-api/pkg/apis"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/cri-client/pkg/logs"
+	"k8s.io/klog/v2"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
+)
+
+// A termination message taken from a log is its last lines and bytes, at most so many, as with a kubelet.
+const (
+	messageLines = 80
+	messageBytes = 2048
+)
+
+// OpenLog returns what a container of the Pod printed, as opts ask for it, read by the library that a kubelet reads logs with. The caller has resolved
+// and validated the container's name and the options. With Follow the reader ends when the container does. The reader must be
+// closed; the end of ctx ends it too. Errors are those of the API, in a kubelet's words.
+func (a *Agent) OpenLog(ctx context.Context, pod *corev1.Pod, container string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
+	if opts == nil {
+		opts = &corev1.PodLogOptions{}
+	}
+	id, err := a.logID(pod, container, opts.Previous)
+	if err != nil {
+		return nil, err
+	}
+	path := a.runtime.LogPath(id)
+	if _, err := os.Stat(path); err != nil {
+		return nil, apierrors.NewInternalError(fmt.Errorf("log of container %q in pod %q: %w", container, pod.Name, err))
+	}
+	reader, writer := io.Pipe()
+	var stdout, stderr io.Writer = writer, writer
+	if opts.Stream != nil {
+		switch *opts.Stream {
+		case corev1.LogStreamStdout:
+			stderr = nil
+		case corev1.LogStreamStderr:
+			stdout = nil
+		}
+	}
+	ctx, cancel := context.WithCancel(klog.NewContext(ctx, klog.FromContext(ctx).V(4)))
+	go func() {
+		defer cancel()
+		err := logs.ReadLogs(ctx, path, container, a.logOptions(opts), logStatus{id: id, runtime: a.runtime}, stdout, stderr)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		_ = writer.CloseWithError(err)
+	}()
+	return &logReader{PipeReader: reader, cancel: cancel}, nil
+}
+
+// logReader ends the reading of the file when it is closed.
+type logReader struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+}
+
+// Close implements io.Closer.
+func (r *logReader) Close() error {
+	r.cancel()
+	return r.PipeReader.Close()
+}
+
+// logOptions translates the API's options.
+func (a *Agent) logOptions(opts *corev1.PodLogOptions) *logs.LogOptions {
+	options := &logs.LogOptions{TailLines: opts.TailLines, LimitBytes: opts.LimitBytes, Follow: opts.Follow, Timestamp: opts.Timestamps}
+	switch {
+	case opts.SinceSeconds != nil:
+		options.Since = a.config.Clock.Now().Add(-time.Duration(*opts.SinceSeconds) * time.Second)
+	case opts.SinceTime != nil:
+		options.Since = opts.SinceTime.Time
+	}
+	return options
+}
+
+// logID finds the attempt whose log is asked for. The records here know better than the Pod's status, which lags behind them.
+func (a *Agent) logID(pod *corev1.Pod, container string, previous bool) (runtime.ID, error) {
+	attempts, err := a.runtime.Attempts(pod.UID, container)
+	if err != nil {
+		return runtime.ID{}, apierrors.NewInternalError(err)
+	}
+	status := findStatus(pod, container)
+	if len(attempts) == 0 {
+		return runtime.ID{}, apierrors.NewBadRequest(unstartedMessage(pod, container, status, previous))
+	}
+	latest := runtime.ID{PodUID: pod.UID, Container: container, Attempt: attempts[len(attempts)-1]}
+	if !previous {
+		return latest, nil
+	}
+	// While a container waits for its restart, its latest run is the previous one.
+	if status != nil && status.State.Waiting != nil && int(status.RestartCount) == latest.Attempt && a.runtime.Ended(latest) {
+		return latest, nil
+	}
+	if len(attempts) == 1 {
+		return runtime.ID{}, apierrors.NewBadRequest(unstartedMessage(pod, container, status, previous))
+	}
+	latest.Attempt = attempts[len(attempts)-2]
+	return latest, nil
+}
+
+// unstartedMessage says why there is no log.
+func unstartedMessage(pod *corev1.Pod, container string, status *corev1.ContainerStatus, previous bool) string {
+	switch {
+	case previous:
+		return fmt.Sprintf("previous terminated container %q in pod %q not found", container, pod.Name)
+	case pod.Spec.NodeName == "":
+		return fmt.Sprintf("pod %s does not have a host assigned", pod.Name)
+	case status == nil:
+		reason := reasonContainerCreating
+		if len(pod.Spec.InitContainers) > 0 {
+			reason = reasonPodInitializing
+		}
+		return fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod.Name, reason)
+	case status.State.Waiting != nil:
+		return fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod.Name, status.State.Waiting.Reason)
+	case status.State.Terminated != nil:
+		return fmt.Sprintf("container %q in pod %q is terminated", container, pod.Name)
+	default:
+		return fmt.Sprintf("container %q in pod %q is waiting to start - no logs yet", container, pod.Name)
+	}
+}
+
+// findStatus returns the status of the container or init container with the name, or nil.
+func findStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// logStatus is the one method of a container runtime that following a log needs: whether the container still runs.
+type logStatus struct {
+	internalapi.RuntimeService
+	id      runtime.ID
+	runtime runtime.Runtime
+}
+
+// ContainerStatus implements internalapi.RuntimeService.
+func (s logStatus) ContainerStatus(context.Context, string, bool) (*runtimeapi.ContainerStatusResponse, error) {
+	state := runtimeapi.ContainerState_CONTAINER_RUNNING
+	if s.runtime.Ended(s.id) {
+		state = runtimeapi.ContainerState_CONTAINER_EXITED
+	}
+	return &runtimeapi.ContainerStatusResponse{Status: &runtimeapi.ContainerStatus{State: state}}, nil
+}
+
+// logTail is the end of an attempt's log, as a termination message. A log that can't be read gives none.
+func (a *Agent) logTail(id runtime.ID) string {
+	tail := &tailBuffer{}
+	lines := int64(messageLines)
+	if err := logs.ReadLogs(klog.NewContext(context.Background(), klog.Background().V(4)), a.runtime.LogPath(id), "", &logs.LogOptions{TailLines: &lines}, nil, tail, tail); err != nil {
+		return ""
+	}
+	return string(tail.data)
+}
+
+// tailBuffer keeps the last messageBytes of what is written to it.
+type tailBuffer struct{ data []byte }
+
+// Write implements io.Writer.
+func (b *tailBuffer) Write(data []byte) (int, error) {
+	b.data = append(b.data, data...)
+	if excess := len(b.data) - messageBytes; excess > 0 {
+		b.data = b.data[excess:]
+	}
+	return len(data), nil
+}

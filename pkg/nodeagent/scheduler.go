@@ -1,0 +1,270 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodeagent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+)
+
+// bindWorkers is how many Pods are bound at a time.
+const bindWorkers = 8
+
+// bindRetry is the delay before a Pod is looked at again that could not be bound.
+const bindRetry = time.Second
+
+// scheduler binds the Pods that no node has yet and that don't name another scheduler, first come first served, as
+// long as they fit. One that doesn't fit says so and lets the next one try, as with Kubernetes' scheduler.
+type scheduler struct {
+	nodeName   string
+	kubeClient kubernetes.Interface
+	clock      clock.Clock
+	recorder   record.EventRecorderLogger
+	// node returns the Node, or nil while there is none.
+	node func() *corev1.Node
+
+	wake chan struct{} // holds one: there is something to look at
+	bind chan struct{} // holds a token for each binding under way
+
+	mu      sync.Mutex
+	pending map[types.UID]*corev1.Pod
+	// placed is the demand of the Pods on the node, used their sum. A Pod being bound counts.
+	placed map[types.UID]corev1.ResourceList
+	used   corev1.ResourceList
+	// binding are Pods that a binding was sent for, and whose binding the informer hasn't shown yet.
+	binding map[types.UID]bool
+}
+
+func newScheduler(config Config, recorder record.EventRecorderLogger, node func() *corev1.Node) *scheduler {
+	return &scheduler{
+		nodeName: config.NodeName, kubeClient: config.Client, clock: config.Clock, recorder: recorder, node: node,
+		wake: make(chan struct{}, 1), bind: make(chan struct{}, bindWorkers),
+		pending: map[types.UID]*corev1.Pod{}, placed: map[types.UID]corev1.ResourceList{}, used: corev1.ResourceList{}, binding: map[types.UID]bool{},
+	}
+}
+
+// trigger has the queue looked at again.
+func (s *scheduler) trigger() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// triggerLater has the queue looked at again after a failure.
+func (s *scheduler) triggerLater(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-s.clock.After(bindRetry):
+		s.trigger()
+	}
+}
+
+// observe takes in the state of a Pod as the informer shows it.
+func (s *scheduler) observe(pod *corev1.Pod) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case isTerminal(pod.Status.Phase):
+		s.drop(pod.UID)
+	case pod.Spec.NodeName == s.nodeName:
+		delete(s.pending, pod.UID)
+		delete(s.binding, pod.UID)
+		s.place(pod)
+	case pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 || !ownScheduler(pod):
+		delete(s.pending, pod.UID)
+	case !s.binding[pod.UID]:
+		s.pending[pod.UID] = pod
+		s.trigger()
+	}
+}
+
+// ownScheduler tells whether the Pod leaves its scheduling to the default scheduler, whose place this one takes.
+func ownScheduler(pod *corev1.Pod) bool {
+	return pod.Spec.SchedulerName == "" || pod.Spec.SchedulerName == corev1.DefaultSchedulerName
+}
+
+// forget takes note that a Pod is gone.
+func (s *scheduler) forget(podUID types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(podUID)
+}
+
+// drop needs s.mu.
+func (s *scheduler) drop(podUID types.UID) {
+	delete(s.pending, podUID)
+	delete(s.binding, podUID)
+	s.unplace(podUID)
+}
+
+// place needs s.mu.
+func (s *scheduler) place(pod *corev1.Pod) {
+	if _, ok := s.placed[pod.UID]; !ok {
+		s.placed[pod.UID] = demand(pod)
+		add(s.used, s.placed[pod.UID], 1)
+	}
+}
+
+// unplace needs s.mu. Room was made, so whoever waits is looked at again.
+func (s *scheduler) unplace(podUID types.UID) {
+	if placed, ok := s.placed[podUID]; ok {
+		add(s.used, placed, -1)
+		delete(s.placed, podUID)
+		if len(s.pending) > 0 {
+			s.trigger()
+		}
+	}
+}
+
+// run looks at the queue whenever there is reason to, until ctx ends, and waits for the bindings under way.
+func (s *scheduler) run(ctx context.Context) {
+	var bindings sync.WaitGroup
+	defer bindings.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		}
+		node := s.node()
+		if node == nil {
+			continue // the informer triggers when it comes
+		}
+		s.pass(ctx, node, &bindings)
+	}
+}
+
+// refusal is a Pod that doesn't fit, and why.
+type refusal struct {
+	pod     *corev1.Pod
+	message string
+}
+
+// pass goes through the queue once.
+func (s *scheduler) pass(ctx context.Context, node *corev1.Node, bindings *sync.WaitGroup) {
+	fitting, refused := s.decide(node)
+	for _, pod := range fitting {
+		select {
+		case <-ctx.Done():
+			return
+		case s.bind <- struct{}{}:
+		}
+		bindings.Go(func() {
+			defer func() { <-s.bind }()
+			s.bindPod(ctx, pod)
+		})
+	}
+	for _, refusal := range refused {
+		s.refuse(ctx, refusal)
+	}
+}
+
+// decide takes the Pods that fit out of the queue and gives them their place.
+func (s *scheduler) decide(node *corev1.Node) (fitting []*corev1.Pod, refused []refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	queue := make([]*corev1.Pod, 0, len(s.pending))
+	for _, pod := range s.pending {
+		queue = append(queue, pod)
+	}
+	slices.SortFunc(queue, byCreation)
+	for _, pod := range queue {
+		if reasons := misfits(pod, node, s.used); len(reasons) > 0 {
+			refused = append(refused, refusal{pod, unschedulableMessage(reasons)})
+			continue
+		}
+		delete(s.pending, pod.UID)
+		s.binding[pod.UID] = true
+		s.place(pod)
+		fitting = append(fitting, pod)
+	}
+	return fitting, refused
+}
+
+func (s *scheduler) bindPod(ctx context.Context, pod *corev1.Pod) {
+	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod))
+	err := s.kubeClient.CoreV1().Pods(pod.Namespace).Bind(ctx, &corev1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		Target:     corev1.ObjectReference{Kind: "Node", Name: s.nodeName},
+	}, metav1.CreateOptions{})
+	if err == nil {
+		logger.V(3).Info("Bound Pod")
+		s.recorder.Eventf(pod, corev1.EventTypeNormal, reasonScheduled, "Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, s.nodeName)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.binding[pod.UID] {
+		return // the informer knows better by now
+	}
+	delete(s.binding, pod.UID)
+	s.unplace(pod.UID)
+	if apierrors.IsNotFound(err) {
+		return
+	}
+	logger.Error(err, "Failed to bind Pod, trying again")
+	s.pending[pod.UID] = pod
+	go s.triggerLater(ctx)
+}
+
+// refuse says that a Pod doesn't fit, unless its status says so already.
+func (s *scheduler) refuse(ctx context.Context, refusal refusal) {
+	pod := refusal.pod
+	condition := corev1.PodCondition{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: refusal.message,
+		ObservedGeneration: pod.Generation, LastTransitionTime: metav1.NewTime(s.clock.Now()),
+	}
+	status := *pod.Status.DeepCopy()
+	if old := findCondition(status.Conditions, corev1.PodScheduled); old != nil {
+		if old.Status == condition.Status {
+			condition.LastTransitionTime = old.LastTransitionTime
+		}
+		if old.Status == condition.Status && old.Reason == condition.Reason && old.Message == condition.Message {
+			return
+		}
+		*old = condition
+	} else {
+		status.Conditions = append(status.Conditions, condition)
+	}
+	s.recorder.Event(pod, corev1.EventTypeWarning, reasonFailedScheduling, refusal.message)
+	written, err := patchStatus(ctx, s.kubeClient, pod, status)
+	if err != nil {
+		if !apierrors.IsNotFound(err) && ctx.Err() == nil {
+			klog.FromContext(ctx).Error(fmt.Errorf("write PodScheduled: %w", err), "Failed to say that a Pod doesn't fit, trying again", "pod", klog.KObj(pod))
+			go s.triggerLater(ctx)
+		}
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.pending[pod.UID]; ok {
+		s.pending[pod.UID] = written
+	}
+}

@@ -1,0 +1,89 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodeagent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
+)
+
+// stopPoll is how often StopAll looks whether everything has ended.
+const stopPoll = 10 * time.Millisecond
+
+// StopAll ends every container, each with its hook, its signal and its grace period, and waits until no process is left. From
+// then on the agent starts nothing any more. When ctx ends first, what still runs is killed and waited for, and the error says so.
+// It is called while Run runs.
+func (a *Agent) StopAll(ctx context.Context) error {
+	a.stopping.Store(true)
+	a.starting.Lock() // whatever is being started is on record when we get it
+	a.starting.Unlock()
+	var killed error
+	for {
+		running := a.stopEverything(ctx, killed != nil)
+		if running == 0 {
+			return killed
+		}
+		if killed == nil && ctx.Err() != nil {
+			killed = fmt.Errorf("%d containers did not end in time and were killed: %w", running, context.Cause(ctx))
+			continue
+		}
+		timer := time.NewTimer(stopPoll)
+		select {
+		case <-timer.C:
+		case <-doneUnless(ctx, killed != nil):
+		}
+		timer.Stop()
+	}
+}
+
+// doneUnless is ctx's end, or never.
+func doneUnless(ctx context.Context, never bool) <-chan struct{} {
+	if never {
+		return nil
+	}
+	return ctx.Done()
+}
+
+// stopEverything asks every running container to end and returns how many there are.
+func (a *Agent) stopEverything(ctx context.Context, kill bool) int {
+	count := 0
+	for _, found := range a.runtime.Pods() {
+		for _, current := range a.runtime.Containers(found.UID) {
+			if !current.Running {
+				continue
+			}
+			count++
+			pod, err := a.pods.Pods(found.Namespace).Get(found.Name)
+			var container *corev1.Container
+			if err == nil && pod.UID == found.UID {
+				container = findContainer(pod, current.ID.Container)
+			}
+			switch {
+			case kill || container == nil:
+				a.runtime.Stop(current.ID, runtime.StopOptions{})
+			case !current.Stopping:
+				a.stopContainer(ctx, pod, container, current, gracePeriod(pod))
+			}
+		}
+	}
+	return count
+}

@@ -1,0 +1,156 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodeagent
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// unsupportedField returns why this node can't run the Pod: the first field that asks for something a process of the machine
+// doesn't get here. It returns nil where everything that the Pod asks for is honoured. Fields that only concern a scheduler are in fit.go.
+//
+// What is accepted although it does nothing is listed with its reason in support_test.go, which knows every field.
+func unsupportedField(pod *corev1.Pod) *failure {
+	refused := &refusals{}
+	spec := field.NewPath("spec")
+	refused.podSpec(&pod.Spec, spec)
+	for i := range pod.Spec.InitContainers {
+		refused.container(&pod.Spec.InitContainers[i], spec.Child("initContainers").Index(i), true)
+	}
+	for i := range pod.Spec.Containers {
+		refused.container(&pod.Spec.Containers[i], spec.Child("containers").Index(i), false)
+	}
+	return refused.first
+}
+
+// refusals keeps the first refusal.
+type refusals struct{ first *failure }
+
+func (r *refusals) refuse(refused bool, path *field.Path, why string) {
+	if refused && r.first == nil {
+		r.first = &failure{reasonUnsupportedField, fmt.Sprintf("%s: %s", path, why)}
+	}
+}
+
+const (
+	whyIsolation = "containers are processes of this machine, without isolation from it"
+	whyNetwork   = "containers share the network and the name resolution of this machine"
+	whyIdentity  = "containers run as the user of the server"
+	whyProbes    = "probes are not supported by this node"
+	whyVolumes   = "volumes are not supported by this node"
+	whyMissing   = "is not supported by this node"
+)
+
+func (r *refusals) podSpec(spec *corev1.PodSpec, path *field.Path) {
+	r.refuse(len(spec.Volumes) > 0, path.Child("volumes"), whyVolumes)
+	r.refuse(len(spec.EphemeralContainers) > 0, path.Child("ephemeralContainers"), whyMissing)
+	r.refuse(len(spec.HostAliases) > 0, path.Child("hostAliases"), whyNetwork)
+	r.refuse(spec.DNSConfig != nil, path.Child("dnsConfig"), whyNetwork)
+	r.refuse(spec.RuntimeClassName != nil, path.Child("runtimeClassName"), whyIsolation)
+	r.refuse(spec.OS != nil && string(spec.OS.Name) != runtime.GOOS, path.Child("os", "name"), "this machine runs "+runtime.GOOS)
+	r.refuse(spec.HostUsers != nil && !*spec.HostUsers, path.Child("hostUsers"), whyIsolation)
+	r.refuse(len(spec.ResourceClaims) > 0, path.Child("resourceClaims"), "this node has no devices to claim")
+	r.refuse(spec.SchedulingGroup != nil, path.Child("schedulingGroup"), "gang scheduling is not supported")
+	if spec.SecurityContext != nil {
+		r.podSecurity(spec.SecurityContext, path.Child("securityContext"))
+	}
+}
+
+func (r *refusals) podSecurity(security *corev1.PodSecurityContext, path *field.Path) {
+	r.identity(security.RunAsUser, security.RunAsGroup, security.RunAsNonRoot, path)
+	r.confinement(security.SELinuxOptions, security.SeccompProfile, security.AppArmorProfile, path)
+	r.refuse(len(security.SupplementalGroups) > 0, path.Child("supplementalGroups"), whyIdentity)
+	r.refuse(security.FSGroup != nil, path.Child("fsGroup"), whyVolumes)
+	r.refuse(len(security.Sysctls) > 0, path.Child("sysctls"), whyIsolation)
+	r.refuse(security.WindowsOptions != nil, path.Child("windowsOptions"), "this machine runs "+runtime.GOOS)
+}
+
+// identity refuses every identity but the server's own.
+func (r *refusals) identity(user, group *int64, nonRoot *bool, path *field.Path) {
+	uid, gid := int64(os.Geteuid()), int64(os.Getegid())
+	r.refuse(user != nil && *user != uid, path.Child("runAsUser"), fmt.Sprintf("%s, %d", whyIdentity, uid))
+	r.refuse(group != nil && *group != gid, path.Child("runAsGroup"), fmt.Sprintf("containers run as the group of the server, %d", gid))
+	r.refuse(nonRoot != nil && *nonRoot && uid == 0, path.Child("runAsNonRoot"), "containers run as the user of the server, which is root")
+}
+
+func (r *refusals) confinement(selinux *corev1.SELinuxOptions, seccomp *corev1.SeccompProfile, appArmor *corev1.AppArmorProfile, path *field.Path) {
+	r.refuse(selinux != nil, path.Child("seLinuxOptions"), whyIsolation)
+	r.refuse(seccomp != nil && seccomp.Type != corev1.SeccompProfileTypeUnconfined, path.Child("seccompProfile", "type"), whyIsolation+"; only Unconfined can be honoured")
+	r.refuse(appArmor != nil && appArmor.Type != corev1.AppArmorProfileTypeUnconfined, path.Child("appArmorProfile", "type"), whyIsolation+"; only Unconfined can be honoured")
+}
+
+func (r *refusals) container(container *corev1.Container, path *field.Path, isInit bool) {
+	r.refuse(len(container.Command) == 0, path.Child("command"), fmt.Sprintf(
+		"is required: images are not pulled here, so nothing says what %q would run; name a command of this machine", container.Image))
+	if isInit {
+		r.refuse(container.RestartPolicy != nil, path.Child("restartPolicy"), "sidecar containers are not supported by this node")
+	} else {
+		r.refuse(container.RestartPolicy != nil, path.Child("restartPolicy"), "restart policies of single containers are not supported by this node")
+	}
+	r.refuse(len(container.RestartPolicyRules) > 0, path.Child("restartPolicyRules"), "restart rules of single containers are not supported by this node")
+	r.refuse(len(container.VolumeMounts) > 0, path.Child("volumeMounts"), whyVolumes)
+	r.refuse(len(container.VolumeDevices) > 0, path.Child("volumeDevices"), whyVolumes)
+	r.refuse(len(container.Resources.Claims) > 0, path.Child("resources", "claims"), "this node has no devices to claim")
+	r.refuse(container.LivenessProbe != nil, path.Child("livenessProbe"), whyProbes)
+	r.refuse(container.ReadinessProbe != nil, path.Child("readinessProbe"), whyProbes)
+	r.refuse(container.StartupProbe != nil, path.Child("startupProbe"), whyProbes)
+	r.refuse(container.Stdin, path.Child("stdin"), "nothing can be attached to a container on this node")
+	r.refuse(container.TTY, path.Child("tty"), "containers of this node have no terminal")
+	r.refuse(container.TerminationMessagePath != "" && container.TerminationMessagePath != corev1.TerminationMessagePathDefault,
+		path.Child("terminationMessagePath"), "containers share the files of this machine, so the message of one can't be told from another's; use terminationMessagePolicy: FallbackToLogsOnError")
+	for i := range container.Env {
+		source := container.Env[i].ValueFrom
+		r.refuse(source != nil && source.FileKeyRef != nil, path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), whyVolumes)
+	}
+	if container.Lifecycle != nil {
+		r.lifecycle(container.Lifecycle, path.Child("lifecycle"))
+	}
+	if container.SecurityContext != nil {
+		r.security(container.SecurityContext, path.Child("securityContext"))
+	}
+}
+
+func (r *refusals) lifecycle(lifecycle *corev1.Lifecycle, path *field.Path) {
+	r.refuse(lifecycle.PostStart != nil, path.Child("postStart"), whyMissing)
+	if hook := lifecycle.PreStop; hook != nil {
+		r.refuse(hook.HTTPGet != nil, path.Child("preStop", "httpGet"), "only exec and sleep hooks are supported by this node")
+		r.refuse(hook.TCPSocket != nil, path.Child("preStop", "tcpSocket"), "only exec and sleep hooks are supported by this node")
+	}
+	if lifecycle.StopSignal != nil {
+		_, known := signalNumber(*lifecycle.StopSignal)
+		r.refuse(!known, path.Child("stopSignal"), fmt.Sprintf("%s is not a signal of this machine", *lifecycle.StopSignal))
+	}
+}
+
+func (r *refusals) security(security *corev1.SecurityContext, path *field.Path) {
+	r.identity(security.RunAsUser, security.RunAsGroup, security.RunAsNonRoot, path)
+	r.confinement(security.SELinuxOptions, security.SeccompProfile, security.AppArmorProfile, path)
+	if capabilities := security.Capabilities; capabilities != nil {
+		r.refuse(len(capabilities.Add) > 0, path.Child("capabilities", "add"), whyIdentity)
+		// A server that isn't root has nothing to drop.
+		r.refuse(len(capabilities.Drop) > 0 && os.Geteuid() == 0, path.Child("capabilities", "drop"), "containers run with the capabilities of the server, which is root")
+	}
+	r.refuse(security.Privileged != nil && *security.Privileged && os.Geteuid() != 0, path.Child("privileged"), "the server doesn't run as root")
+	r.refuse(security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem, path.Child("readOnlyRootFilesystem"), whyIsolation)
+	r.refuse(security.ProcMount != nil && *security.ProcMount != corev1.DefaultProcMount, path.Child("procMount"), whyIsolation)
+	r.refuse(security.WindowsOptions != nil, path.Child("windowsOptions"), "this machine runs "+runtime.GOOS)
+}
