@@ -80,5 +80,5 @@ func (s *state) disruptionAllowance() time.Duration {
 
 // disruptionDelay is how long to wait before Pods may be created; 0 if they may at once.
 func (s *state) disruptionDelay(settled time.Time) time.Duration {
-	return max(0, settled.Sub(s.in.Now)-s.disruptionAllowance())
+	return max(0, settled.Add(-s.disruptionAllowance()).Sub(s.in.Now))
 }
