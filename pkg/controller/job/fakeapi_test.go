@@ -1,0 +1,380 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package job
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apimachinery/pkg/watch"
+	kubefake "k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
+
+	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+	"github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned/fake"
+)
+
+var (
+	jobsResource = batchv1.SchemeGroupVersion.WithResource("jobs")
+	podsResource = corev1.SchemeGroupVersion.WithResource("pods")
+)
+
+// fakeAPI is an API server for Jobs and Pods behind fake clientsets. On top of what their object tracker does it keeps
+// resource versions and refuses outdated ones, makes names and UIDs, and deletes Pods in two steps.
+type fakeAPI struct {
+	jobs  *fake.Clientset
+	pods  *kubefake.Clientset
+	clock clock.PassiveClock
+
+	mu      sync.Mutex
+	version int64
+
+	// statuses are the Job statuses written, in order.
+	statuses []batchv1.JobStatus
+
+	// faults answer requests instead of, or after, the API.
+	faults []*fault
+
+	// podWatch, jobWatch hold back events while they are closed.
+	podWatch, jobWatch gate
+}
+
+// fault fails requests.
+type fault struct {
+	verb, resource, subresource string
+	// times is how many requests fail; -1 is all.
+	times int
+	// lost says that the request is carried out and only its answer is lost.
+	lost bool
+	err  error
+	hits int
+}
+
+func newFakeAPI(c clock.PassiveClock) *fakeAPI {
+	api := &fakeAPI{jobs: fake.NewSimpleClientset(), pods: kubefake.NewSimpleClientset(), clock: c, version: 100}
+	api.podWatch.init()
+	api.jobWatch.init()
+	api.jobs.PrependReactor("*", "jobs", api.reaction(api.handleJob, api.jobs.Tracker()))
+	api.pods.PrependReactor("*", "pods", api.reaction(api.handlePod, api.pods.Tracker()))
+	api.jobs.PrependWatchReactor("jobs", gatedWatch(api.jobs.Tracker(), &api.jobWatch))
+	api.pods.PrependWatchReactor("pods", gatedWatch(api.pods.Tracker(), &api.podWatch))
+	return api
+}
+
+// fail makes the next requests of the kind fail with err.
+func (a *fakeAPI) fail(f fault) *fault {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.faults = append(a.faults, &f)
+	return &f
+}
+
+// hits returns how many requests the fault met.
+func (a *fakeAPI) hits(f *fault) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return f.hits
+}
+
+// heal ends all faults.
+func (a *fakeAPI) heal() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.faults = nil
+}
+
+// reaction answers requests by handle, or by the tracker where handle doesn't.
+func (a *fakeAPI) reaction(handle clienttesting.ReactionFunc, tracker clienttesting.ObjectTracker) clienttesting.ReactionFunc {
+	fallback := clienttesting.ObjectReaction(tracker)
+	return func(action clienttesting.Action) (bool, runtime.Object, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		f := a.faultFor(action)
+		if f != nil && !f.lost {
+			return true, nil, f.err
+		}
+		handled, obj, err := handle(action)
+		if !handled {
+			_, obj, err = fallback(action)
+		}
+		if f != nil {
+			return true, nil, f.err
+		}
+		return true, obj, err
+	}
+}
+
+func (a *fakeAPI) faultFor(action clienttesting.Action) *fault {
+	for _, f := range a.faults {
+		if f.times != 0 && action.Matches(f.verb, f.resource) && action.GetSubresource() == f.subresource {
+			f.times--
+			f.hits++
+			return f
+		}
+	}
+	return nil
+}
+
+func (a *fakeAPI) nextVersion() string {
+	a.version++
+	return strconv.FormatInt(a.version, 10)
+}
+
+// handleJob keeps versions of Jobs and refuses status writes to outdated ones.
+func (a *fakeAPI) handleJob(action clienttesting.Action) (bool, runtime.Object, error) {
+	tracker := a.jobs.Tracker()
+	switch action := action.(type) {
+	case clienttesting.CreateActionImpl:
+		job := action.GetObject().DeepCopyObject().(*batchv1.Job)
+		job.ResourceVersion, job.UID, job.Generation = a.nextVersion(), uuid.NewUUID(), 1
+		job.CreationTimestamp = metav1.NewTime(a.clock.Now())
+		generateSelector(job)
+		return true, job, tracker.Create(jobsResource, job, job.Namespace)
+	case clienttesting.UpdateActionImpl:
+		job := action.GetObject().DeepCopyObject().(*batchv1.Job)
+		obj, err := tracker.Get(jobsResource, job.Namespace, job.Name)
+		if err != nil {
+			return true, nil, err
+		}
+		now := obj.(*batchv1.Job).DeepCopy()
+		if job.UID != now.UID || job.ResourceVersion != now.ResourceVersion {
+			return true, nil, apierrors.NewConflict(jobsResource.GroupResource(), job.Name, fmt.Errorf("version %s is not %s", job.ResourceVersion, now.ResourceVersion))
+		}
+		if action.GetSubresource() == "status" {
+			now.Status = job.Status
+			a.statuses = append(a.statuses, *job.Status.DeepCopy())
+		} else {
+			now.Spec, now.DeletionTimestamp, now.Labels = job.Spec, job.DeletionTimestamp, job.Labels
+			now.Generation++
+		}
+		now.ResourceVersion = a.nextVersion()
+		return true, now, tracker.Update(jobsResource, now, now.Namespace)
+	}
+	return false, nil, nil
+}
+
+// handlePod names and versions Pods, and deletes in two steps those that run or have finalizers.
+func (a *fakeAPI) handlePod(action clienttesting.Action) (bool, runtime.Object, error) {
+	tracker := a.pods.Tracker()
+	switch action := action.(type) {
+	case clienttesting.CreateActionImpl:
+		pod := action.GetObject().DeepCopyObject().(*corev1.Pod)
+		pod.Namespace = action.GetNamespace()
+		pod.ResourceVersion, pod.UID = a.nextVersion(), uuid.NewUUID()
+		pod.CreationTimestamp = metav1.NewTime(a.clock.Now())
+		if pod.Status.Phase == "" {
+			pod.Status.Phase = corev1.PodPending
+		}
+		return true, pod, tracker.Create(podsResource, pod, pod.Namespace)
+	case clienttesting.UpdateActionImpl:
+		// A kubelet's: it changes the status, and where the Pod runs.
+		pod := action.GetObject().(*corev1.Pod)
+		obj, err := tracker.Get(podsResource, pod.Namespace, pod.Name)
+		if err != nil {
+			return true, nil, err
+		}
+		now := obj.(*corev1.Pod).DeepCopy()
+		now.Status, now.Spec.NodeName = *pod.Status.DeepCopy(), pod.Spec.NodeName
+		return true, now, a.storePod(now)
+	case clienttesting.PatchActionImpl:
+		pod, err := a.patchedPod(action)
+		if err != nil {
+			return true, nil, err
+		}
+		return true, pod, a.storePod(pod)
+	case clienttesting.DeleteActionImpl:
+		obj, err := tracker.Get(podsResource, action.GetNamespace(), action.GetName())
+		if err != nil {
+			return true, nil, err
+		}
+		pod := obj.(*corev1.Pod).DeepCopy()
+		if want := action.DeleteOptions.Preconditions; want != nil && want.UID != nil && *want.UID != pod.UID {
+			return true, nil, apierrors.NewConflict(podsResource.GroupResource(), pod.Name, fmt.Errorf("the UID is %s", pod.UID))
+		}
+		if pod.DeletionTimestamp == nil {
+			pod.DeletionTimestamp = new(metav1.NewTime(a.clock.Now()))
+		}
+		return true, nil, a.storePod(pod)
+	}
+	return false, nil, nil
+}
+
+// storePod updates the Pod, or removes it where it is being deleted and nothing holds it any more.
+func (a *fakeAPI) storePod(pod *corev1.Pod) error {
+	pod.ResourceVersion = a.nextVersion()
+	running := pod.Spec.NodeName != "" && !ended(pod)
+	if pod.DeletionTimestamp != nil && len(pod.Finalizers) == 0 && !running {
+		return a.pods.Tracker().Delete(podsResource, pod.Namespace, pod.Name)
+	}
+	return a.pods.Tracker().Update(podsResource, pod, pod.Namespace)
+}
+
+func (a *fakeAPI) patchedPod(action clienttesting.PatchActionImpl) (*corev1.Pod, error) {
+	obj, err := a.pods.Tracker().Get(podsResource, action.GetNamespace(), action.GetName())
+	if err != nil {
+		return nil, err
+	}
+	before := obj.(*corev1.Pod)
+	encoded, err := json.Marshal(before)
+	if err != nil {
+		return nil, err
+	}
+	patched, err := strategicpatch.StrategicMergePatch(encoded, action.GetPatch(), corev1.Pod{})
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	after := &corev1.Pod{}
+	if err := json.Unmarshal(patched, after); err != nil {
+		return nil, err
+	}
+	if after.UID != before.UID {
+		return nil, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Pod").GroupKind(), before.Name,
+			field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), after.UID, "field is immutable")})
+	}
+	return after, nil
+}
+
+// gate lets events pass while it is open.
+type gate struct {
+	mu     sync.Mutex
+	opened *sync.Cond
+	closed bool
+}
+
+func (g *gate) init() { g.opened = sync.NewCond(&g.mu) }
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = false
+	g.opened.Broadcast()
+}
+
+func (g *gate) pass() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.closed {
+		g.opened.Wait()
+	}
+}
+
+// gatedWatch is the tracker's watch behind a gate.
+func gatedWatch(tracker clienttesting.ObjectTracker, g *gate) clienttesting.WatchReactionFunc {
+	return func(action clienttesting.Action) (bool, watch.Interface, error) {
+		inner, err := tracker.Watch(action.GetResource(), action.GetNamespace(), action.(clienttesting.WatchActionImpl).ListOptions)
+		if err != nil {
+			return true, nil, err
+		}
+		out := make(chan watch.Event)
+		outer := watch.NewProxyWatcher(out)
+		go func() {
+			defer close(out)
+			defer inner.Stop()
+			for {
+				select {
+				case <-outer.StopChan():
+					return
+				case event := <-inner.ResultChan():
+					g.pass()
+					select {
+					case out <- event:
+					case <-outer.StopChan():
+						return
+					}
+				}
+			}
+		}()
+		return true, outer, nil
+	}
+}
+
+// podNamed returns the Pod as the API has it, nil where it has none.
+func (a *fakeAPI) podNamed(namespace, name string) *corev1.Pod {
+	obj, err := a.pods.Tracker().Get(podsResource, namespace, name)
+	if err != nil {
+		return nil
+	}
+	return obj.(*corev1.Pod).DeepCopy()
+}
+
+// allPods returns the Pods as the API has them, by age and name.
+func (a *fakeAPI) allPods(namespace string) []*corev1.Pod {
+	obj, err := a.pods.Tracker().List(podsResource, corev1.SchemeGroupVersion.WithKind("Pod"), namespace)
+	if err != nil {
+		return nil
+	}
+	var pods []*corev1.Pod
+	for _, pod := range obj.(*corev1.PodList).Items {
+		pods = append(pods, pod.DeepCopy())
+	}
+	slices.SortFunc(pods, func(x, y *corev1.Pod) int {
+		if order := x.CreationTimestamp.Compare(y.CreationTimestamp.Time); order != 0 {
+			return order
+		}
+		return slices.Compare([]byte(x.Name), []byte(y.Name))
+	})
+	return pods
+}
+
+// allJobs returns the Jobs as the API has them.
+func (a *fakeAPI) allJobs(namespace string) []batchv1.Job {
+	obj, err := a.jobs.Tracker().List(jobsResource, batchv1.JobGroupVersionKind, namespace)
+	if err != nil {
+		return nil
+	}
+	return obj.(*batchv1.JobList).Items
+}
+
+// requests returns how often the API was asked for the verb and the resource.
+func requests(c interface{ Actions() []clienttesting.Action }, verb, resource, subresource string) int {
+	n := 0
+	for _, action := range c.Actions() {
+		if action.Matches(verb, resource) && action.GetSubresource() == subresource {
+			n++
+		}
+	}
+	return n
+}
+
+// writtenStatuses returns the statuses of Jobs written so far.
+func (a *fakeAPI) writtenStatuses() []batchv1.JobStatus {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.statuses)
+}
+
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+var errLost = apierrors.NewTimeoutError("the answer got lost", 0)
