@@ -97,7 +97,7 @@ func TestDataFolderBelowAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustNotStart(t, mustStartProcess(t, *apiserverPath, s.args()...), s.dataDir)
+	mustNotStart(t, mustStartProcess(t, *apiserverPath, s.args()...), file)
 }
 
 // TestUnwritableDataFolder runs the server as a user who may read its data folder but not write to it. Root may write anywhere: where
