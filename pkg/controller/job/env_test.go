@@ -94,6 +94,11 @@ func newEnvOn(t *testing.T, api *fakeAPI, clock *clocktesting.FakeClock, change 
 		controller.stop(ctx)
 		jobs.Shutdown()
 		pods.Shutdown()
+		api.mu.Lock()
+		defer api.mu.Unlock()
+		for _, violation := range api.violations {
+			t.Error(violation)
+		}
 	})
 	e.until("the caches are synced", func() bool { return controller.Ready() == nil })
 	return e
@@ -140,6 +145,21 @@ func (e *env) settled() {
 	for !e.cachesEqual() {
 		if time.Now().After(deadline) {
 			e.t.Fatal("the caches don't catch up with the API")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// jobSettled waits until the cache has the Job as the API has it.
+func (e *env) jobSettled() {
+	e.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		if cached, err := e.controller.jobs.Jobs(namespace).Get(jobName); err == nil && cached.ResourceVersion == e.job().ResourceVersion {
+			return
+		}
+		if time.Now().After(deadline) {
+			e.t.Fatal("the cache of Jobs does not catch up with the API")
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -316,6 +336,10 @@ func indexed(job *batchv1.Job) { job.Spec.CompletionMode = new(batchv1.IndexedCo
 
 func backoffLimit(limit int32) func(*batchv1.Job) {
 	return func(job *batchv1.Job) { job.Spec.BackoffLimit = &limit }
+}
+
+func statusCause(kind metav1.CauseType) metav1.StatusCause {
+	return metav1.StatusCause{Type: kind}
 }
 
 // condition returns the condition of the type if it is True, nil otherwise.

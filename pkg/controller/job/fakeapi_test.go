@@ -17,6 +17,7 @@ limitations under the License.
 package job
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -61,6 +62,12 @@ type fakeAPI struct {
 	// faults answer requests instead of, or after, the API.
 	faults []*fault
 
+	// writesLeft is how many more writes of the controller succeed; negative: all.
+	writesLeft int
+
+	// violations are what should never have been asked for.
+	violations []string
+
 	// podWatch, jobWatch hold back events while they are closed.
 	podWatch, jobWatch gate
 }
@@ -77,7 +84,7 @@ type fault struct {
 }
 
 func newFakeAPI(c clock.PassiveClock) *fakeAPI {
-	api := &fakeAPI{jobs: fake.NewSimpleClientset(), pods: kubefake.NewSimpleClientset(), clock: c, version: 100}
+	api := &fakeAPI{jobs: fake.NewSimpleClientset(), pods: kubefake.NewSimpleClientset(), clock: c, version: 100, writesLeft: -1}
 	api.podWatch.init()
 	api.jobWatch.init()
 	api.jobs.PrependReactor("*", "jobs", api.reaction(api.handleJob, api.jobs.Tracker()))
@@ -130,7 +137,27 @@ func (a *fakeAPI) reaction(handle clienttesting.ReactionFunc, tracker clienttest
 	}
 }
 
+// crash makes the API refuse all writes of the controller after the next n.
+func (a *fakeAPI) crash(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.writesLeft = n
+}
+
+// crashed tells whether the API has refused a write.
+func (a *fakeAPI) crashed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.writesLeft == 0
+}
+
 func (a *fakeAPI) faultFor(action clienttesting.Action) *fault {
+	if isControllerWrite(action) && a.writesLeft >= 0 {
+		if a.writesLeft == 0 {
+			return &fault{err: errDown}
+		}
+		a.writesLeft--
+	}
 	for _, f := range a.faults {
 		if f.times != 0 && action.Matches(f.verb, f.resource) && action.GetSubresource() == f.subresource {
 			f.times--
@@ -139,6 +166,17 @@ func (a *fakeAPI) faultFor(action clienttesting.Action) *fault {
 		}
 	}
 	return nil
+}
+
+// isControllerWrite tells the controller's writes from those of the test as user and as kubelet.
+func isControllerWrite(action clienttesting.Action) bool {
+	switch action.GetVerb() {
+	case "create", "patch", "delete":
+		return action.GetResource().Resource == "pods"
+	case "update":
+		return action.GetResource().Resource == "jobs" && action.GetSubresource() == "status"
+	}
+	return false
 }
 
 func (a *fakeAPI) nextVersion() string {
@@ -167,6 +205,7 @@ func (a *fakeAPI) handleJob(action clienttesting.Action) (bool, runtime.Object, 
 			return true, nil, apierrors.NewConflict(jobsResource.GroupResource(), job.Name, fmt.Errorf("version %s is not %s", job.ResourceVersion, now.ResourceVersion))
 		}
 		if action.GetSubresource() == "status" {
+			a.checkStatus(now, job.Status)
 			now.Status = job.Status
 			a.statuses = append(a.statuses, *job.Status.DeepCopy())
 		} else {
@@ -191,7 +230,11 @@ func (a *fakeAPI) handlePod(action clienttesting.Action) (bool, runtime.Object, 
 		if pod.Status.Phase == "" {
 			pod.Status.Phase = corev1.PodPending
 		}
-		return true, pod, tracker.Create(podsResource, pod, pod.Namespace)
+		if err := tracker.Create(podsResource, pod, pod.Namespace); err != nil {
+			return true, nil, err
+		}
+		a.checkParallelism(pod)
+		return true, pod, nil
 	case clienttesting.UpdateActionImpl:
 		// A kubelet's: it changes the status, and where the Pod runs.
 		pod := action.GetObject().(*corev1.Pod)
@@ -207,6 +250,7 @@ func (a *fakeAPI) handlePod(action clienttesting.Action) (bool, runtime.Object, 
 		if err != nil {
 			return true, nil, err
 		}
+		a.checkRecorded(pod)
 		return true, pod, a.storePod(pod)
 	case clienttesting.DeleteActionImpl:
 		obj, err := tracker.Get(podsResource, action.GetNamespace(), action.GetName())
@@ -376,5 +420,7 @@ func (a *fakeAPI) writtenStatuses() []batchv1.JobStatus {
 }
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+var errDown = apierrors.NewInternalError(errors.New("the server is down"))
 
 var errLost = apierrors.NewTimeoutError("the answer got lost", 0)

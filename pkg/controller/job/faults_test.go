@@ -1,0 +1,379 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package job
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
+	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+)
+
+func TestStalePodCacheNeverCreatesTwice(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.create(newJob(sized(3, 9)))
+	e.settled()
+	e.api.podWatch.close()
+	for range 5 {
+		if err := e.syncStale(); err != nil {
+			t.Fatal(err)
+		}
+		e.jobSettled()
+	}
+	if got := len(e.pods()); got != 3 {
+		t.Fatalf("%d Pods, want 3", got)
+	}
+	if got := e.job().Status.Active; got != 3 {
+		t.Errorf("the status shows %d active Pods, want 3", got)
+	}
+	e.api.podWatch.open()
+	e.mustSync()
+	if got := len(e.pods()); got != 3 {
+		t.Errorf("%d Pods once the cache caught up, want 3", got)
+	}
+}
+
+func TestStaleJobCachePutsTheSyncOff(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.create(newJob())
+	e.settled()
+	e.api.jobWatch.close()
+	if err := e.syncStale(); err != nil {
+		t.Fatal(err)
+	}
+	before := len(e.api.jobs.Actions()) + len(e.api.pods.Actions())
+	if err := e.syncStale(); err != nil {
+		t.Fatal(err)
+	}
+	if after := len(e.api.jobs.Actions()) + len(e.api.pods.Actions()); after != before {
+		t.Errorf("%d requests by a sync from an outdated cache, want none", after-before)
+	}
+}
+
+func TestRemovedFinalizerThatTheCacheShowsCountsOnce(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		exitCode int32
+	}{{"succeeded", 0}, {"failed", 1}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			e.create(newJob(sized(1, 2)))
+			e.mustSync()
+			e.end(e.pods()[0], tc.exitCode)
+			e.settled()
+			e.api.podWatch.close()
+			for range 4 {
+				if err := e.syncStale(); err != nil {
+					t.Fatal(err)
+				}
+				e.jobSettled()
+			}
+			if status := e.job().Status; status.Succeeded+status.Failed != 1 {
+				t.Errorf("the Pod is counted %d times: %+v", status.Succeeded+status.Failed, status)
+			}
+		})
+	}
+}
+
+func TestConflictNeverOverwrites(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.create(newJob(sized(2, 2)))
+	e.settled()
+	e.api.jobWatch.close()
+	e.change(func(job *batchv1.Job) { job.Spec.Suspend = new(true) })
+	err := e.syncStale()
+	if !apierrors.IsConflict(err) {
+		t.Fatalf("sync from an outdated Job: %v, want a conflict", err)
+	}
+	if status := e.job().Status; status.StartTime != nil {
+		t.Errorf("status %+v was written over a newer Job", status)
+	}
+	e.api.jobWatch.open()
+	e.mustSync()
+	e.mustSync()
+	if condition(e.job(), batchv1.JobSuspended) == nil || len(e.activePods()) != 0 {
+		t.Errorf("the Job is not suspended: %s", e.summary())
+	}
+}
+
+func TestLostAnswerOfACreation(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []struct {
+		name   string
+		change func(*batchv1.Job)
+	}{{"NonIndexed", func(*batchv1.Job) {}}, {"Indexed", indexed}} {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			e.create(newJob(sized(3, 3), mode.change))
+			e.settled()
+			e.api.podWatch.close()
+			e.api.fail(fault{verb: "create", resource: "pods", times: 1, lost: true, err: errLost})
+			if err := e.syncStale(); !apierrors.IsTimeout(err) {
+				t.Fatalf("sync: %v, want the time-out", err)
+			}
+			e.jobSettled()
+			if err := e.syncStale(); err != nil {
+				t.Fatalf("second sync: %v", err)
+			}
+			if got := len(e.pods()); got != 3 {
+				t.Errorf("%d Pods, want 3: %s", got, e.summary())
+			}
+			e.api.podWatch.open()
+			e.mustSync()
+			if status := e.job().Status; status.Active != 3 {
+				t.Errorf("the status shows %d active Pods, want 3", status.Active)
+			}
+		})
+	}
+}
+
+func TestNameTakenByAnother(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	job := e.create(newJob())
+	e.settled()
+	// The name in doubt is that of a Pod of somebody else.
+	taken := &corev1.Pod{}
+	taken.Name, taken.Namespace = "work-taken", namespace
+	if err := e.api.pods.Tracker().Create(podsResource, taken, namespace); err != nil {
+		t.Fatal(err)
+	}
+	e.settled()
+	e.controller.states.of(job.UID).names.doubt("work-", "work-taken", e.clock.Now())
+	e.mustSync()
+	if active := e.job().Status.Active; active != 1 || len(e.pods()) != 2 {
+		t.Errorf("%d active in the status, want 1%s", active, e.summary())
+	}
+}
+
+func TestQuotaSlowsCreationsDown(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	quota := e.api.fail(fault{verb: "create", resource: "pods", times: -1,
+		err: apierrors.NewForbidden(podsResource.GroupResource(), "", errLost)})
+	e.start()
+	e.create(newJob(sized(100, 100)))
+	started := e.clock.Now()
+	e.until("a minute has passed", func() bool { return e.clock.Since(started).Minutes() >= 1 })
+	// Retries after 1, 2, 4, 8, 16 and 32 seconds, each with one creation; and the sync of the status write.
+	if hits := e.api.hits(quota); hits < 3 || hits > 9 {
+		t.Errorf("%d creations were tried in a minute, want about 7", hits)
+	}
+	e.api.heal()
+	e.until("all Pods are active", func() bool { return len(e.activePods()) == 100 })
+}
+
+func TestTerminatingNamespaceIsLeftInPeace(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	terminating := apierrors.NewForbidden(podsResource.GroupResource(), "", errLost)
+	terminating.ErrStatus.Details.Causes = append(terminating.ErrStatus.Details.Causes,
+		statusCause(corev1.NamespaceTerminatingCause))
+	tries := e.api.fail(fault{verb: "create", resource: "pods", times: -1, err: terminating})
+	e.create(newJob(sized(50, 50)))
+	if err := e.sync(); err != nil {
+		t.Errorf("sync: %v, want no error", err)
+	}
+	if got := e.api.hits(tries); got != 1 {
+		t.Errorf("%d creations were tried, want 1", got)
+	}
+	if got := e.job().Status.Active; got != 0 {
+		t.Errorf("the status shows %d active Pods, want 0", got)
+	}
+}
+
+func TestCrashAtEveryWrite(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []struct {
+		name   string
+		change func(*batchv1.Job)
+	}{{"NonIndexed", func(*batchv1.Job) {}}, {"Indexed", indexed}} {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			crashes := 0
+			for n := 0; ; n++ {
+				if n > 200 {
+					t.Fatal("the Job never completes without a crash")
+				}
+				if !runWithCrashAfter(t, n, mode.change) {
+					break
+				}
+				crashes++
+			}
+			if crashes < 15 {
+				t.Errorf("only %d writes were interrupted", crashes)
+			}
+		})
+	}
+}
+
+// runWithCrashAfter runs a Job of 4 completions and one failure to its end, with a controller that dies after n writes, and another
+// after it. It returns whether there was a crash.
+func runWithCrashAfter(t *testing.T, n int, change func(*batchv1.Job)) bool {
+	t.Helper()
+	e := newEnv(t)
+	e.api.crash(n)
+	e.create(newJob(sized(2, 4), change))
+	stop := e.start()
+	failed := false
+	kubelet := func() {
+		for _, pod := range e.activePods() {
+			exitCode := int32(0)
+			if !failed {
+				failed, exitCode = true, 1
+			}
+			e.end(pod, exitCode)
+		}
+	}
+	e.until("the controller crashes or the Job completes", func() bool {
+		kubelet()
+		return e.api.crashed() || condition(e.job(), batchv1.JobComplete) != nil
+	})
+	crashed := e.api.crashed()
+	stop()
+	e.api.crash(-1)
+	e = newEnvOn(t, e.api, e.clock)
+	stop = e.start()
+	e.until("the Job completes", func() bool {
+		kubelet()
+		return condition(e.job(), batchv1.JobComplete) != nil
+	})
+	stop()
+	status := e.job().Status
+	if status.Succeeded != 4 || status.Failed != 1 || status.Active != 0 {
+		t.Errorf("crash after %d writes: %d succeeded, %d failed, %d active; want 4, 1, 0%s", n, status.Succeeded, status.Failed, status.Active, e.summary())
+	}
+	if pods := len(e.pods()); pods != 5 {
+		t.Errorf("crash after %d writes: %d Pods, want 5", n, pods)
+	}
+	for _, pod := range e.pods() {
+		if len(pod.Finalizers) > 0 {
+			t.Errorf("crash after %d writes: Pod %s still has %v", n, pod.Name, pod.Finalizers)
+		}
+	}
+	return crashed
+}
+
+func TestEveryCallMayFail(t *testing.T) {
+	t.Parallel()
+	internal := apierrors.NewInternalError(errLost)
+	conflict := apierrors.NewConflict(jobsResource.GroupResource(), jobName, errLost)
+	for _, tc := range []struct {
+		name  string
+		fault fault
+	}{
+		{"status write refused", fault{verb: "update", resource: "jobs", subresource: "status", times: 3, err: internal}},
+		{"status write conflicts", fault{verb: "update", resource: "jobs", subresource: "status", times: 3, err: conflict}},
+		{"answer of status write lost", fault{verb: "update", resource: "jobs", subresource: "status", times: 3, err: errLost, lost: true}},
+		{"creation refused", fault{verb: "create", resource: "pods", times: 3, err: internal}},
+		{"answer of creation lost", fault{verb: "create", resource: "pods", times: 3, err: errLost, lost: true}},
+		{"patch refused", fault{verb: "patch", resource: "pods", times: 3, err: internal}},
+		{"patch conflicts", fault{verb: "patch", resource: "pods", times: 3, err: conflict}},
+		{"answer of patch lost", fault{verb: "patch", resource: "pods", times: 3, err: errLost, lost: true}},
+		{"deletion refused", fault{verb: "delete", resource: "pods", times: 1, err: internal}},
+		{"answer of deletion lost", fault{verb: "delete", resource: "pods", times: 1, err: errLost, lost: true}},
+	} {
+		for _, mode := range []struct {
+			name   string
+			change func(*batchv1.Job)
+		}{{"NonIndexed", func(*batchv1.Job) {}}, {"Indexed", indexed}} {
+			t.Run(tc.name+"/"+mode.name, func(t *testing.T) {
+				t.Parallel()
+				runWithFault(t, tc.fault, mode.change)
+			})
+		}
+	}
+}
+
+// runWithFault runs a Job of 6 completions, one failure and a scaling down that deletes a Pod.
+func runWithFault(t *testing.T, f fault, change func(*batchv1.Job)) {
+	t.Helper()
+	e := newEnv(t)
+	e.start()
+	e.create(newJob(sized(3, 6), change))
+	e.until("3 Pods are active", func() bool { return len(e.activePods()) == 3 })
+	injected := e.api.fail(f)
+	e.change(func(job *batchv1.Job) { job.Spec.Parallelism = new(int32(2)) })
+	e.until("2 Pods are active", func() bool { return len(e.activePods()) == 2 })
+	e.end(e.activePods()[0], 1)
+	e.until("the Job completes", func() bool {
+		if e.job().Status.Failed > 0 {
+			for _, pod := range e.activePods() {
+				e.end(pod, 0)
+			}
+		}
+		return condition(e.job(), batchv1.JobComplete) != nil
+	})
+	if e.api.hits(injected) == 0 {
+		t.Error("the fault was never met")
+	}
+	status := e.job().Status
+	if status.Succeeded != 6 || status.Failed != 1 {
+		t.Errorf("%d succeeded, %d failed; want 6, 1%s", status.Succeeded, status.Failed, e.summary())
+	}
+	if *e.job().Spec.CompletionMode == batchv1.IndexedCompletion && status.CompletedIndexes != "0-5" {
+		t.Errorf("completed indexes %q, want 0-5", status.CompletedIndexes)
+	}
+	e.until("no finalizer is left", func() bool {
+		for _, pod := range e.pods() {
+			if len(e.controller.config.Identity.OwnFinalizers(pod.Finalizers)) > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestUnknownCompletionModeIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.create(newJob(func(job *batchv1.Job) { job.Spec.CompletionMode = new(batchv1.CompletionMode("Someday")) }))
+	e.mustSync()
+	if len(e.pods()) != 0 || requests(e.api.jobs, "update", "jobs", "status") != 0 {
+		t.Errorf("a Job of an unknown mode was acted on: %s", e.summary())
+	}
+}
+
+func TestJobOfAnotherControllerIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		managedBy string
+		want      int
+	}{
+		"another's": {"example.com/other", 0},
+		"ours":      {batch.JobControllerName, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			e.create(newJob(func(job *batchv1.Job) { job.Spec.ManagedBy = &tc.managedBy }))
+			e.mustSync()
+			if got := len(e.pods()); got != tc.want {
+				t.Errorf("%d Pods, want %d", got, tc.want)
+			}
+		})
+	}
+}

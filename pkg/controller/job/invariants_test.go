@@ -1,0 +1,106 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package job
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
+	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+)
+
+// The fake API checks each write of the controller against what must never happen; a test fails on a violation whatever
+// else it looks at.
+
+func (a *fakeAPI) violation(format string, args ...any) {
+	a.violations = append(a.violations, fmt.Sprintf(format, args...))
+}
+
+// checkStatus: counters never fall, a terminal condition never changes.
+func (a *fakeAPI) checkStatus(now *batchv1.Job, next batchv1.JobStatus) {
+	if next.Failed < now.Status.Failed || next.Succeeded < now.Status.Succeeded {
+		a.violation("counters fall from %d succeeded, %d failed to %d, %d", now.Status.Succeeded, now.Status.Failed, next.Succeeded, next.Failed)
+	}
+	if finished(now) {
+		a.violation("the status of a finished Job is written")
+	}
+	if uncounted := next.UncountedTerminatedPods; finished(&batchv1.Job{Status: next}) &&
+		(next.Active > 0 || uncounted != nil && len(uncounted.Succeeded)+len(uncounted.Failed) > 0) {
+		a.violation("a Job is finished with Pods left: %+v", next)
+	}
+}
+
+// checkParallelism: there are never more active Pods than parallelism, an index never has two, nor one after it succeeded.
+func (a *fakeAPI) checkParallelism(created *corev1.Pod) {
+	job := a.ownerOf(created)
+	if job == nil {
+		return
+	}
+	active := 0
+	index := created.Labels[batch.JobCompletionIndexAnnotation]
+	for _, pod := range a.allPods(created.Namespace) {
+		if owner := metav1.GetControllerOf(pod); owner == nil || owner.UID != job.UID {
+			continue
+		}
+		live := !ended(pod) && pod.DeletionTimestamp == nil
+		if live {
+			active++
+		}
+		if index != "" && pod.UID != created.UID && pod.Labels[batch.JobCompletionIndexAnnotation] == index && (live || pod.Status.Phase == corev1.PodSucceeded) {
+			a.violation("index %s gets Pod %s besides Pod %s, %s", index, created.Name, pod.Name, pod.Status.Phase)
+		}
+	}
+	if active > int(*job.Spec.Parallelism) {
+		a.violation("%d Pods are active, parallelism is %d", active, *job.Spec.Parallelism)
+	}
+}
+
+// checkRecorded: no Pod that ended loses its finalizer before its end is in the status.
+func (a *fakeAPI) checkRecorded(patched *corev1.Pod) {
+	job := a.ownerOf(patched)
+	before := a.podNamed(patched.Namespace, patched.Name)
+	if job == nil || before == nil || job.DeletionTimestamp != nil || finished(job) || !ended(before) || before.DeletionTimestamp != nil ||
+		!slices.Contains(before.Finalizers, batch.KubeTrackingFinalizer) || slices.Contains(patched.Finalizers, batch.KubeTrackingFinalizer) {
+		return
+	}
+	if *job.Spec.CompletionMode == batchv1.IndexedCompletion && before.Status.Phase == corev1.PodSucceeded {
+		return // recorded by its index
+	}
+	uncounted := job.Status.UncountedTerminatedPods
+	if uncounted == nil || !slices.Contains(slices.Concat(uncounted.Succeeded, uncounted.Failed), before.UID) {
+		a.violation("Pod %s, %s, loses its finalizer and is not recorded in %+v", before.Name, before.Status.Phase, job.Status)
+	}
+}
+
+func (a *fakeAPI) ownerOf(pod *corev1.Pod) *batchv1.Job {
+	ref := metav1.GetControllerOf(pod)
+	if ref == nil {
+		return nil
+	}
+	obj, err := a.jobs.Tracker().Get(jobsResource, pod.Namespace, ref.Name)
+	if err != nil {
+		return nil
+	}
+	if job := obj.(*batchv1.Job); job.UID == ref.UID {
+		return job
+	}
+	return nil
+}
