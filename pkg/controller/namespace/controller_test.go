@@ -1,0 +1,376 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/informers"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/kubernetes/fake"
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+var (
+	deletedAt = metav1.NewTime(time.Unix(1_000_000, 0))
+	broken    = apierrors.NewInternalError(errors.New("broken"))
+	conflict  = apierrors.NewConflict(corev1.Resource("namespaces"), "ns", errors.New("changed"))
+)
+
+type namespaceOption func(*corev1.Namespace)
+
+func alive(ns *corev1.Namespace) { ns.DeletionTimestamp = nil }
+
+func finalizers(names ...corev1.FinalizerName) namespaceOption {
+	return func(ns *corev1.Namespace) { ns.Spec.Finalizers = names }
+}
+
+// namespace makes a namespace that is being deleted.
+func namespace(name string, options ...namespaceOption) *corev1.Namespace {
+	ns := &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: "uid", DeletionTimestamp: &deletedAt},
+		Spec:       corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}},
+		Status:     corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
+	}
+	for _, option := range options {
+		option(ns)
+	}
+	return ns
+}
+
+func runningPod(name string, gracePeriodSeconds int64) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name},
+		Spec:       corev1.PodSpec{TerminationGracePeriodSeconds: &gracePeriodSeconds},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning},
+	}
+}
+
+var testResources = []schema.GroupVersionResource{jobs, pods, configMaps}
+
+// TestSync looks at a namespace once, a second after its deletion.
+func TestSync(t *testing.T) {
+	t.Parallel()
+	everything := []string{"jobs", "pods", "configmaps"}
+	cases := map[string]struct {
+		// cached is what the informer shows; the live namespace, if nil.
+		cached, live *corev1.Namespace
+		content      map[schema.GroupVersionResource][]item
+		pods         []*corev1.Pod
+		fail         func(call string) error
+		prepare      func(*fake.Clientset)
+
+		wantDeleted []string
+		wantWait    time.Duration
+		wantErr     string
+		// wantFinalizers is nil if the namespace is gone.
+		wantFinalizers []corev1.FinalizerName
+		// wantTrue are the conditions that are true, with their messages.
+		wantTrue map[corev1.NamespaceConditionType]string
+	}{
+		"empty": {live: namespace("ns"), wantDeleted: everything},
+		"not being deleted": {
+			cached: namespace("ns"), live: namespace("ns", alive),
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+		},
+		"gone":                  {cached: namespace("ns")},
+		"finalized by us":       {live: namespace("ns", finalizers("other")), wantFinalizers: []corev1.FinalizerName{"other"}},
+		"finalized":             {live: namespace("ns", finalizers()), wantFinalizers: []corev1.FinalizerName{}},
+		"with other finalizers": {live: namespace("ns", finalizers("z", "kubernetes", "a")), wantDeleted: everything, wantFinalizers: []corev1.FinalizerName{"z", "a"}},
+		"with content": {
+			live: namespace("ns"), wantDeleted: everything,
+			content: map[schema.GroupVersionResource][]item{jobs: {{namespace: "ns", name: "j"}}, pods: {{namespace: "ns", name: "p"}}, configMaps: {{namespace: "ns", name: "c"}}},
+		},
+		"content elsewhere stays": {
+			live: namespace("ns"), wantDeleted: everything,
+			content: map[schema.GroupVersionResource][]item{pods: {{namespace: "other", name: "p", graceful: true}}},
+		},
+		"Pods that end gracefully keep what comes after them": {
+			live: namespace("ns"), wantDeleted: []string{"jobs", "pods"}, wantWait: 30 * time.Second,
+			content:        map[schema.GroupVersionResource][]item{pods: {{namespace: "ns", name: "p", graceful: true}}, configMaps: {{namespace: "ns", name: "c"}}},
+			pods:           []*corev1.Pod{runningPod("p", 30), runningPod("q", 10)},
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue:       map[corev1.NamespaceConditionType]string{"NamespaceContentRemaining": "Some resources are remaining: pods. has 1 resource instances"},
+		},
+		"Pods that should have ended long ago": {
+			live: namespace("ns"), wantDeleted: []string{"jobs", "pods"}, wantErr: "unexpected items still remain in namespace: ns for gvr: /v1, Resource=pods",
+			content:        map[schema.GroupVersionResource][]item{pods: {{namespace: "ns", name: "p", graceful: true}}},
+			pods:           []*corev1.Pod{runningPod("p", 1)},
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue: map[corev1.NamespaceConditionType]string{
+				"NamespaceContentRemaining":       "Some resources are remaining: pods. has 1 resource instances",
+				"NamespaceDeletionContentFailure": "Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: ns for gvr: /v1, Resource=pods",
+			},
+		},
+		"a Pod that waits for the Job controller": {
+			live: namespace("ns"), wantDeleted: []string{"jobs", "pods"}, wantWait: 15 * time.Second,
+			content:        map[schema.GroupVersionResource][]item{pods: {{namespace: "ns", name: "p", finalizers: []string{"batch.kubernetes.io/job-tracking"}}}},
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue: map[corev1.NamespaceConditionType]string{
+				"NamespaceContentRemaining":    "Some resources are remaining: pods. has 1 resource instances",
+				"NamespaceFinalizersRemaining": "Some content in the namespace has finalizers remaining: batch.kubernetes.io/job-tracking in 1 resource instances",
+			},
+		},
+		"a Job with a finalizer keeps nothing but the namespace": {
+			live: namespace("ns"), wantDeleted: everything, wantWait: 15 * time.Second,
+			content:        map[schema.GroupVersionResource][]item{jobs: {{namespace: "ns", name: "j", finalizers: []string{"x"}}}, pods: {{namespace: "ns", name: "p"}}},
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue: map[corev1.NamespaceConditionType]string{
+				"NamespaceContentRemaining":    "Some resources are remaining: jobs.batch has 1 resource instances",
+				"NamespaceFinalizersRemaining": "Some content in the namespace has finalizers remaining: x in 1 resource instances",
+			},
+		},
+		"Jobs can't be deleted: the rest is": {
+			live: namespace("ns"), wantDeleted: everything, wantErr: "delete jobs.batch: Internal error occurred: broken",
+			fail:           failOn("deletecollection jobs ns"),
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue:       map[corev1.NamespaceConditionType]string{"NamespaceDeletionContentFailure": "Failed to delete all resource types, 1 remaining: delete jobs.batch: Internal error occurred: broken"},
+		},
+		"Pods can't be deleted: what they may need stays": {
+			live: namespace("ns"), wantDeleted: []string{"jobs", "pods"}, wantErr: "delete pods: Internal error occurred: broken",
+			fail:           failOn("deletecollection pods ns"),
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue:       map[corev1.NamespaceConditionType]string{"NamespaceDeletionContentFailure": "Failed to delete all resource types, 1 remaining: delete pods: Internal error occurred: broken"},
+		},
+		"nobody knows whether Pods are left": {
+			live: namespace("ns"), wantDeleted: []string{"jobs", "pods"}, wantErr: "list pods: Internal error occurred: broken",
+			fail:           failOn("list pods ns"),
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue:       map[corev1.NamespaceConditionType]string{"NamespaceDeletionContentFailure": "Failed to delete all resource types, 1 remaining: list pods: Internal error occurred: broken"},
+		},
+		"conflicts of every write": {
+			live: namespace("ns"), wantDeleted: everything,
+			prepare: func(client *fake.Clientset) {
+				refuse(client, "update", "status", 2, conflict)
+				refuse(client, "create", "finalize", 2, conflict)
+			},
+		},
+		"the phase can't be written": {
+			live: namespace("ns"), wantErr: "update status: Internal error occurred: broken", wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			prepare: func(client *fake.Clientset) { refuse(client, "update", "status", 1, broken) },
+		},
+		"the conditions can't be written": {
+			live: namespace("ns", func(ns *corev1.Namespace) { ns.Status.Phase = corev1.NamespaceTerminating }), wantDeleted: everything,
+			prepare: func(client *fake.Clientset) { refuse(client, "update", "status", 1, broken) },
+		},
+		"finalizing fails": {
+			live: namespace("ns"), wantDeleted: everything, wantErr: "finalize: Internal error occurred: broken", wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			prepare: func(client *fake.Clientset) { refuse(client, "create", "finalize", 1, broken) },
+		},
+		"someone else finalized": {
+			live: namespace("ns"), wantDeleted: everything, wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			prepare: func(client *fake.Clientset) {
+				refuse(client, "create", "finalize", 1, apierrors.NewNotFound(corev1.Resource("namespaces"), "ns"))
+			},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := newCore()
+			for _, pod := range tc.pods {
+				add(t, client, pod)
+			}
+			if tc.live != nil {
+				add(t, client, tc.live)
+			}
+			if tc.prepare != nil {
+				tc.prepare(client)
+			}
+			objects := &content{items: tc.content, fail: tc.fail}
+			if objects.items == nil {
+				objects.items = map[schema.GroupVersionResource][]item{}
+			}
+			informer := informers.NewSharedInformerFactory(client, 0).Core().V1().Namespaces()
+			cached := tc.cached
+			if cached == nil {
+				cached = tc.live
+			}
+			if err := informer.Informer().GetStore().Add(cached); err != nil {
+				t.Fatal(err)
+			}
+			c := newController(t, client, objects, informer, clocktesting.NewFakeClock(deletedAt.Add(time.Second)))
+
+			got, err := c.sync(t.Context(), "ns")
+
+			if tc.wantErr == "" && err != nil || tc.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tc.wantErr)) {
+				t.Errorf("error %v, want %q", err, tc.wantErr)
+			}
+			if got != tc.wantWait {
+				t.Errorf("wait of %v, want %v", got, tc.wantWait)
+			}
+			if diff := cmp.Diff(tc.wantDeleted, objects.deleted()); diff != "" {
+				t.Errorf("deleted resources (-want +got):\n%s", diff)
+			}
+			live := find(client, "ns")
+			if live == nil {
+				if tc.wantFinalizers != nil {
+					t.Errorf("the namespace is gone, want it with finalizers %v", tc.wantFinalizers)
+				}
+				return
+			}
+			if diff := cmp.Diff(tc.wantFinalizers, live.Spec.Finalizers, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("finalizers (-want +got):\n%s", diff)
+			}
+			isTrue := map[corev1.NamespaceConditionType]string{}
+			for _, condition := range live.Status.Conditions {
+				if condition.Status == corev1.ConditionTrue {
+					isTrue[condition.Type] = condition.Message
+				}
+			}
+			if tc.wantTrue == nil {
+				tc.wantTrue = map[corev1.NamespaceConditionType]string{}
+			}
+			if diff := cmp.Diff(tc.wantTrue, isTrue); diff != "" {
+				t.Errorf("true conditions (-want +got):\n%s", diff)
+			}
+			if len(tc.wantDeleted) > 0 && live.Status.Phase != corev1.NamespaceTerminating {
+				t.Errorf("phase %s, want Terminating", live.Status.Phase)
+			}
+		})
+	}
+}
+
+// TestUpdateOfReplacedNamespace has another namespace take the name between two attempts of a write.
+func TestUpdateOfReplacedNamespace(t *testing.T) {
+	t.Parallel()
+	replacement := namespace("ns")
+	replacement.UID = "another"
+	client := newCore(replacement)
+	refuse(client, "create", "finalize", 1, conflict)
+	c := newController(t, client, &content{}, informers.NewSharedInformerFactory(client, 0).Core().V1().Namespaces(), clocktesting.NewFakeClock(deletedAt.Time))
+	if err := c.finalize(t.Context(), namespace("ns")); err != nil {
+		t.Errorf("finalize: %v", err)
+	}
+	if live := find(client, "ns"); live == nil || len(live.Spec.Finalizers) != 1 {
+		t.Errorf("got %v, want the other namespace untouched", live)
+	}
+}
+
+// TestRun deletes a namespace whose Pod takes its time, beside one that is not deleted.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	client := newCore(namespace("ns", alive), namespace("other", alive), runningPod("p", 30))
+	objects := &content{items: map[schema.GroupVersionResource][]item{
+		jobs: {{namespace: "ns", name: "j"}},
+		pods: {{namespace: "ns", name: "p", graceful: true}, {namespace: "other", name: "p"}},
+	}}
+	clock := clocktesting.NewFakeClock(deletedAt.Time)
+	factory := informers.NewSharedInformerFactory(client, 0)
+	c := newController(t, client, objects, factory.Core().V1().Namespaces(), clock)
+	if c.Ready() == nil {
+		t.Error("ready before the informer started")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error)
+	go func() { stopped <- c.Run(ctx) }()
+	factory.StartWithContext(ctx)
+	passTimeUntil := func(what string, done func() bool) {
+		t.Helper()
+		err := wait.PollUntilContextTimeout(ctx, time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+			if done() {
+				return true, nil
+			}
+			clock.Step(50 * time.Millisecond)
+			return false, nil
+		})
+		if err != nil {
+			t.Fatalf("waiting until %s: %v", what, err)
+		}
+	}
+
+	passTimeUntil("the controller is ready", func() bool { return c.Ready() == nil })
+	begin := clock.Now()
+	dying := namespace("ns")
+	dying.DeletionTimestamp = new(metav1.NewTime(begin))
+	if _, err := client.CoreV1().Namespaces().Update(ctx, dying, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	passTimeUntil("the content is being deleted", func() bool { return len(objects.deleted()) > 0 })
+	if waited := clock.Since(begin); waited < DefaultGracePeriod {
+		t.Errorf("the content was deleted after %v, want not before %v", waited, DefaultGracePeriod)
+	}
+	passTimeUntil("the namespace says what is left", func() bool { return len(find(client, "ns").Status.Conditions) == 5 })
+	objects.change(pods, without("p"))
+	passTimeUntil("the namespace is gone", func() bool { return find(client, "ns") == nil })
+	if live := find(client, "other"); live == nil || live.Status.Phase != corev1.NamespaceActive {
+		t.Errorf("got %v, want the other namespace untouched", live)
+	}
+
+	cancel()
+	if err := <-stopped; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	factory.Shutdown()
+}
+
+func TestNewRefusesBadConfig(t *testing.T) {
+	t.Parallel()
+	client := newCore()
+	good := Config{Core: client.CoreV1(), Metadata: &content{}, Informer: informers.NewSharedInformerFactory(client, 0).Core().V1().Namespaces(), Resources: testResources}
+	cases := map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no core client":        {change: func(c *Config) { c.Core = nil }, want: "Core is required"},
+		"no metadata client":    {change: func(c *Config) { c.Metadata = nil }, want: "Metadata is required"},
+		"no informer":           {change: func(c *Config) { c.Informer = nil }, want: "Informer is required"},
+		"no resources":          {change: func(c *Config) { c.Resources = nil }, want: "Resources: at least one is required"},
+		"a resource twice":      {change: func(c *Config) { c.Resources = []schema.GroupVersionResource{jobs, pods, jobs} }, want: "batch/v1, Resource=jobs is given twice"},
+		"negative grace period": {change: func(c *Config) { c.GracePeriod = -1 }, want: "GracePeriod must not be negative"},
+		"negative workers":      {change: func(c *Config) { c.Workers = -1 }, want: "Workers must not be negative"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := good
+			tc.change(&config)
+			if _, err := New(t.Context(), config); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func newController(t *testing.T, client *fake.Clientset, objects *content, informer coreinformers.NamespaceInformer, clock *clocktesting.FakeClock) *Controller {
+	t.Helper()
+	c, err := New(t.Context(), Config{Core: client.CoreV1(), Metadata: objects, Informer: informer, Resources: testResources, Clock: clock, Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func failOn(call string) func(string) error {
+	return func(got string) error {
+		if got == call {
+			return broken
+		}
+		return nil
+	}
+}
