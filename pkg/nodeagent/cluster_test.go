@@ -159,9 +159,10 @@ func shellPod(name, script string) *corev1.Pod {
 	}
 }
 
+// shellContainer runs a script as it stands: to Kubernetes, $$ is an escaped dollar sign.
 func shellContainer(name, script string) corev1.Container {
 	return corev1.Container{
-		Name: name, Image: "busybox", Command: []string{"sh", "-c", script},
+		Name: name, Image: "busybox", Command: []string{"sh", "-c", strings.ReplaceAll(script, "$$", "$$$$")},
 		TerminationMessagePath: corev1.TerminationMessagePathDefault, TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 	}
 }

@@ -78,7 +78,8 @@ func init() {
 	if len(os.Args) == 0 || os.Args[0] != Marker {
 		return
 	}
-	os.Exit(run())
+	// Not os.Exit: there is nothing to flush, and under the race detector it would wait for a second.
+	syscall.Exit(run())
 }
 
 // Exit codes of the supervisor itself. Nothing depends on them; they help whoever watches it with strace.
@@ -99,7 +100,7 @@ type supervision struct {
 }
 
 func run() int {
-	closeFrom(ReportFD + 1) // before anything is opened here
+	closeInherited(ReportFD + 1)
 	debug.SetMemoryLimit(16 << 20)
 	specPipe := os.NewFile(SpecFD, "spec")
 	s := &supervision{report: os.NewFile(ReportFD, "report")}

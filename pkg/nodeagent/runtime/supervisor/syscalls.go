@@ -17,6 +17,8 @@ limitations under the License.
 package supervisor
 
 import (
+	"os"
+	"strconv"
 	"syscall"
 	"unsafe"
 )
@@ -29,13 +31,26 @@ const (
 	waitAll             = 0
 	waitExited          = 0x4
 	waitNoReap          = 0x01000000
-	sysCloseRange       = 436
 )
 
-// closeFrom closes every descriptor from first on. What the server's own starter left open must not be kept open by a
-// supervisor, or reach a container. Before Linux 5.9 there is no such call, and they stay open.
-func closeFrom(first uintptr) {
-	_, _, _ = syscall.RawSyscall(sysCloseRange, first, uintptr(^uint32(0)), 0)
+// closeInherited closes every descriptor from first on that was inherited: what the server's own starter left open must not
+// be kept open by a supervisor, nor reach a container. Those that the Go runtime opened in this process are marked
+// close-on-exec, which an inherited one can't be.
+func closeInherited(first int) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil || fd < first {
+			continue
+		}
+		flags, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+		if errno == 0 && flags&syscall.FD_CLOEXEC == 0 {
+			_ = syscall.Close(fd)
+		}
+	}
 }
 
 func prctl(option, argument uintptr) error {
