@@ -64,7 +64,8 @@ type client struct {
 func newClient(t *testing.T, s *server) *client {
 	t.Helper()
 	name := strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(t.Name()), "-"), "-")
-	c := &client{server: s, namespace: name[:min(len(name), 63)]}
+	// Numbered, because a namespace of the same name may still be on its way out ("go test -count").
+	c := &client{server: s, namespace: fmt.Sprintf("%s-%d", name[:min(len(name), 50)], serial.Add(1))}
 	if _, err := s.kubectl("", "", "create", "namespace", c.namespace); err != nil {
 		t.Fatal(err)
 	}

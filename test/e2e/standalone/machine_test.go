@@ -31,11 +31,12 @@ import (
 
 // What the tests see of the machine itself: processes by a mark in their command line, and a diary that Pods' processes write.
 
-var marks atomic.Int64
+// serial numbers what must be unique in a run of the tests.
+var serial atomic.Int64
 
 // newMark returns the argument for a sleep that no other process of this machine has: a bit more than an hour, never reached.
 func newMark() string {
-	return fmt.Sprintf("3600.%d%03d", os.Getpid(), marks.Add(1))
+	return fmt.Sprintf("3600.%d%03d", os.Getpid(), serial.Add(1))
 }
 
 // processesWith returns the ids of the processes that have a mark in their command line.
