@@ -21,7 +21,9 @@ package apiserver
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/util/sets"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	genericfilters "k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	restclient "k8s.io/client-go/rest"
 
@@ -58,6 +60,9 @@ type Config struct {
 func NewConfig() *Config {
 	generic := genericapiserver.NewRecommendedConfig(Codecs)
 	generic.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
+	// What streams for as long as the client likes is not cut off by the request timeout.
+	generic.LongRunningFunc = genericfilters.BasicLongRunningRequestCheck(
+		sets.NewString("watch"), sets.NewString(core.LongRunningSubresources()...))
 	withOpenAPI(&generic.Config)
 	return &Config{Generic: generic}
 }

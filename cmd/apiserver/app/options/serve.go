@@ -1,0 +1,165 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package options holds the flags of the commands.
+package options
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/component-base/logs"
+	logsapi "k8s.io/component-base/logs/api/v1"
+
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
+	controller "github.com/jobserver-dev/jobserver/pkg/controller/job"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
+	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
+)
+
+// Serve are the flags of a server.
+type Serve struct {
+	Standalone     bool
+	DataDir        string
+	BindAddress    string
+	SecurePort     int
+	TLSSANs        []string
+	NodeName       string
+	BatchV1Profile string
+	Controllers    []string
+
+	ConcurrentJobSyncs      int
+	JobSyncBatchPeriod      time.Duration
+	JobPodFailureBackoff    time.Duration
+	JobPodFailureBackoffMax time.Duration
+
+	Logs *logs.Options
+}
+
+// NewServe returns the defaults.
+func NewServe() *Serve {
+	limits := plan.DefaultLimits()
+	return &Serve{
+		BindAddress:             standalone.DefaultBindAddress,
+		SecurePort:              standalone.DefaultPort,
+		BatchV1Profile:          string(job.ProfileKubernetes),
+		Controllers:             []string{"*"},
+		ConcurrentJobSyncs:      controller.DefaultWorkers,
+		JobSyncBatchPeriod:      controller.DefaultSyncBatchPeriod,
+		JobPodFailureBackoff:    limits.FailureBackoff,
+		JobPodFailureBackoffMax: limits.FailureBackoffMax,
+		Logs:                    logs.NewOptions(),
+	}
+}
+
+// AddFlags adds all flags to flags.
+func (s *Serve) AddFlags(flags *pflag.FlagSet) {
+	flags.BoolVar(&s.Standalone, "standalone", s.Standalone, "Serve without a cluster: etcd is embedded and Pods run as processes of this machine.")
+	flags.StringVar(&s.DataDir, "data-dir", s.DataDir, "Folder that everything is kept in: etcd's data, certificates, the administrator's kubeconfig, Pods' logs. Made where it is missing. Required with --standalone.")
+	flags.StringVar(&s.BindAddress, "bind-address", s.BindAddress, "IP address to listen on.")
+	flags.IntVar(&s.SecurePort, "secure-port", s.SecurePort, "TCP port to serve HTTPS on. 0 takes any free port.")
+	flags.StringSliceVar(&s.TLSSANs, "tls-san", s.TLSSANs, "Further DNS names and IP addresses that the serving certificate covers.")
+	flags.StringVar(&s.NodeName, "node-name", s.NodeName, "Name of the Node that Pods run on. Default: the host name.")
+	s.addJobFlags(flags)
+	logsapi.AddFlags(s.Logs, flags)
+}
+
+// addJobFlags adds the flags that say how Jobs behave.
+func (s *Serve) addJobFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.BatchV1Profile, "batch-v1-profile", s.BatchV1Profile, "How Jobs made through batch/v1 behave where Kubernetes and the guide differ: kubernetes or guide.")
+	flags.StringSliceVar(&s.Controllers, "controllers", s.Controllers, fmt.Sprintf("Controllers to run: '*' for all, 'foo' for the one named foo, '-foo' for all but it. All: %s.", strings.Join(standalone.ControllerNames(), ", ")))
+	flags.IntVar(&s.ConcurrentJobSyncs, "concurrent-job-syncs", s.ConcurrentJobSyncs, "Number of Jobs that are synced at the same time.")
+	flags.DurationVar(&s.JobSyncBatchPeriod, "job-sync-batch-period", s.JobSyncBatchPeriod, "Longest time for which events of a Job's Pods are collected before the Job is synced.")
+	flags.DurationVar(&s.JobPodFailureBackoff, "job-pod-failure-backoff", s.JobPodFailureBackoff, "Wait before the first failed Pod of a Job is replaced. It doubles with each failure.")
+	flags.DurationVar(&s.JobPodFailureBackoffMax, "job-pod-failure-backoff-max", s.JobPodFailureBackoffMax, "Longest wait before a failed Pod of a Job is replaced.")
+}
+
+// Validate returns an error that names every flag with a bad value.
+func (s *Serve) Validate() error {
+	var errs []error
+	if !s.Standalone {
+		errs = append(errs, errors.New("--standalone: is required; this version does not serve beside a cluster yet"))
+	}
+	if s.DataDir == "" {
+		errs = append(errs, errors.New("--data-dir: is required"))
+	}
+	if net.ParseIP(s.BindAddress) == nil {
+		errs = append(errs, fmt.Errorf("--bind-address: %q is not an IP address", s.BindAddress))
+	}
+	if s.SecurePort < 0 || s.SecurePort > 65535 {
+		errs = append(errs, fmt.Errorf("--secure-port: %d is not between 0 and 65535", s.SecurePort))
+	}
+	return utilerrors.NewAggregate(append(errs, s.validateJobs()...))
+}
+
+func (s *Serve) validateJobs() []error {
+	var errs []error
+	if _, err := job.ParseProfile(s.BatchV1Profile); err != nil {
+		errs = append(errs, fmt.Errorf("--batch-v1-profile: %w", err))
+	}
+	for _, err := range standalone.ValidateControllers(s.Controllers) {
+		errs = append(errs, fmt.Errorf("--controllers: %w", err))
+	}
+	if s.ConcurrentJobSyncs < 1 {
+		errs = append(errs, fmt.Errorf("--concurrent-job-syncs: %d is not greater than 0", s.ConcurrentJobSyncs))
+	}
+	for _, duration := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"job-sync-batch-period", s.JobSyncBatchPeriod},
+		{"job-pod-failure-backoff", s.JobPodFailureBackoff},
+		{"job-pod-failure-backoff-max", s.JobPodFailureBackoffMax},
+	} {
+		if duration.value <= 0 {
+			errs = append(errs, fmt.Errorf("--%s: %s is not greater than 0", duration.flag, duration.value))
+		}
+	}
+	if s.JobPodFailureBackoffMax < s.JobPodFailureBackoff {
+		errs = append(errs, fmt.Errorf("--job-pod-failure-backoff-max: %s is less than --job-pod-failure-backoff, %s",
+			s.JobPodFailureBackoffMax, s.JobPodFailureBackoff))
+	}
+	return errs
+}
+
+// Config returns the configuration of a standalone server. The flags must be valid.
+func (s *Serve) Config() (standalone.Options, error) {
+	dataDir, err := filepath.Abs(s.DataDir)
+	if err != nil {
+		return standalone.Options{}, fmt.Errorf("--data-dir: %w", err)
+	}
+	return standalone.Options{
+		DataDir:        dataDir,
+		BindAddress:    s.BindAddress,
+		Port:           s.SecurePort,
+		Hosts:          s.TLSSANs,
+		BatchV1Profile: job.Profile(s.BatchV1Profile),
+		Controllers:    s.Controllers,
+		NodeName:       s.NodeName,
+		Job: standalone.JobOptions{
+			Syncs:                s.ConcurrentJobSyncs,
+			SyncBatchPeriod:      s.JobSyncBatchPeriod,
+			PodFailureBackoff:    s.JobPodFailureBackoff,
+			PodFailureBackoffMax: s.JobPodFailureBackoffMax,
+		},
+	}, nil
+}

@@ -1,0 +1,135 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"k8s.io/klog/v2"
+
+	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/options"
+	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/run"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
+)
+
+// stopPodsTimeout bounds how long run waits for its Pods after the grace periods that they ask for. What is left is killed.
+const stopPodsTimeout = 45 * time.Second
+
+func newRunCommand() *cobra.Command {
+	flags := options.NewRun()
+	command := &cobra.Command{
+		Use:   "run -f FILE",
+		Short: "Run the Jobs of manifests on this machine, then leave nothing behind",
+		Long: `run starts a throw-away server in this process, creates the objects of the files, shows the output of the Pods and the
+progress of the Jobs, and ends with them.
+
+It exits with 0 where every Job completed, 1 where one did not, 2 for a file that doesn't parse or is rejected, and 130 when
+interrupted, after its Pods have been stopped.`,
+		Example: "  apiserver run -f job.yaml\n  generate-jobs | apiserver run -f -",
+		Args:    noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := flags.Validate(); err != nil {
+				return usageError(err)
+			}
+			return runFiles(command.Context(), flags, command.InOrStdin(), command.OutOrStdout())
+		},
+	}
+	flags.AddFlags(command.Flags())
+	return command
+}
+
+// runFiles reads everything before it starts anything: a typing error costs no time.
+func runFiles(ctx context.Context, flags *options.Run, in io.Reader, out io.Writer) error {
+	objects, err := run.ReadFiles(flags.Filenames, in)
+	if err != nil {
+		return usageError(err)
+	}
+	dir, err := os.MkdirTemp("", "jobserver-run-")
+	if err != nil {
+		return fmt.Errorf("make a folder for the server: %w", err)
+	}
+	err = runIn(ctx, dir, flags, objects, out)
+	return withCode(ctx, errors.Join(err, os.RemoveAll(dir)))
+}
+
+func runIn(ctx context.Context, dir string, flags *options.Run, objects []run.Object, out io.Writer) (err error) {
+	closeLog, err := logTo(filepath.Join(dir, "server.log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+
+	config, err := flags.Server(dir).Config()
+	if err != nil {
+		return err
+	}
+	server, err := standalone.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	// The Jobs' result counts, and what could not be cleaned up is said with it.
+	err = run.Run(ctx, server.AdminClient(), objects, out, isTerminal(out))
+	stopContext, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPodsTimeout)
+	defer cancel()
+	return errors.Join(err, server.StopPods(stopContext), server.Stop())
+}
+
+// withCode chooses the exit code. An interruption says nothing more: who interrupted knows.
+func withCode(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return &exitError{code: exitInterrupted}
+	case errors.Is(err, run.ErrRejected), errors.Is(err, run.ErrNoJob):
+		return usageError(err)
+	default:
+		return err
+	}
+}
+
+// logTo sends the server's log to a file: the output belongs to the Jobs.
+func logTo(path string) (func() error, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the server's log: %w", err)
+	}
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	// Errors go to the standard error output too unless they are told not to.
+	if err := errors.Join(flags.Set("logtostderr", "false"), flags.Set("stderrthreshold", "FATAL")); err != nil {
+		return nil, errors.Join(fmt.Errorf("silence the server's log: %w", err), file.Close())
+	}
+	klog.SetOutput(file)
+	return func() error {
+		klog.Flush()
+		klog.SetOutput(io.Discard)
+		return file.Close()
+	}, nil
+}
+
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}

@@ -1,0 +1,44 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/options"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
+)
+
+// serve runs a server until ctx ends.
+func serve(ctx context.Context, flags *options.Serve, out io.Writer) error {
+	if err := flags.Validate(); err != nil {
+		return usageError(err)
+	}
+	config, err := flags.Config()
+	if err != nil {
+		return usageError(err)
+	}
+	server, err := standalone.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Serving %s\nTry: kubectl --kubeconfig %s get jobs\n", server.URL(), server.AdminKubeconfig())
+	return errors.Join(server.Wait(ctx), server.Stop())
+}

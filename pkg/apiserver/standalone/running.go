@@ -1,0 +1,97 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// running is a stage of the server: something that runs until it is stopped.
+type running struct {
+	name   string
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+// run runs f on a goroutine of its own.
+func run(ctx context.Context, name string, f func(context.Context) error) *running {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{name: name, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		r.err = f(ctx)
+	}()
+	return r
+}
+
+// runAll runs the parts as one stage: where one ends, all do. The caches end after the parts that read them.
+func runAll(ctx context.Context, parts []namedPart, startCaches func(context.Context)) *running {
+	return run(ctx, "controllers", func(ctx context.Context) error {
+		cachesContext, stopCaches := context.WithCancel(context.WithoutCancel(ctx))
+		defer stopCaches()
+		startCaches(cachesContext)
+
+		group, ctx := errgroup.WithContext(ctx)
+		for _, part := range parts {
+			group.Go(func() error {
+				err := part.Run(ctx)
+				if err == nil && ctx.Err() == nil {
+					err = errors.New("ended")
+				}
+				if err != nil {
+					return fmt.Errorf("%s: %w", part.name, err)
+				}
+				return nil
+			})
+		}
+		group.Go(func() error {
+			// With every controller switched off the stage still lasts until it is stopped.
+			<-ctx.Done()
+			return nil
+		})
+		return group.Wait()
+	})
+}
+
+// ended is the error of a stage that ended without being stopped. It must only be called once done is closed.
+func (r *running) ended() error {
+	if r.err != nil {
+		return fmt.Errorf("%s ended: %w", r.name, r.err)
+	}
+	return fmt.Errorf("%s ended", r.name)
+}
+
+// stop ends the stage and waits for it, though not for longer than timeout, which is an error.
+func (r *running) stop(timeout time.Duration) error {
+	r.cancel()
+	select {
+	case <-r.done:
+		if r.err != nil && !errors.Is(r.err, context.Canceled) {
+			return fmt.Errorf("stop %s: %w", r.name, r.err)
+		}
+		return nil
+	case <-time.After(timeout):
+		return fmt.Errorf("stop %s: not at rest after %s", r.name, timeout)
+	}
+}

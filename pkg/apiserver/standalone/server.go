@@ -1,0 +1,234 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	restclient "k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/datadir"
+	"github.com/jobserver-dev/jobserver/pkg/etcd"
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent"
+	"github.com/jobserver-dev/jobserver/pkg/pki"
+)
+
+// How long each stage of stopping may take. Together they stay below the ten seconds that service managers commonly wait.
+const (
+	stopParts = 4 * time.Second
+	stopAPI   = 3 * time.Second
+)
+
+// Server is a running standalone server.
+type Server struct {
+	dir    *datadir.Dir
+	url    string
+	client *restclient.Config
+	agent  *nodeagent.Agent
+
+	etcd  *etcd.Server
+	api   *running
+	parts *running
+}
+
+// Start starts a server and returns once it listens; readyz tells when all parts work. It takes its logger from ctx but does not end
+// with it: Stop ends it. On an error nothing is left running. The error names what is in the way: the data folder, the port, an option.
+func Start(ctx context.Context, options Options) (_ *Server, err error) {
+	options, err = options.complete()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
+	if s.dir, err = datadir.Open(options.DataDir); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(options.BindAddress, strconv.Itoa(options.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("open the API's port: %w", err)
+	}
+	if err := s.assemble(ctx, options, listener); err != nil {
+		// Closing it a second time, where the API server has done so, is an error that says nothing.
+		_ = listener.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// assemble starts the parts from the bottom up: etcd, the API, and what works through the API.
+func (s *Server) assemble(ctx context.Context, options Options, listener net.Listener) error {
+	bundle, err := pki.Ensure(s.dir.PKI(), options.hosts(), clock.RealClock{})
+	if err != nil {
+		return err
+	}
+	if s.etcd, err = etcd.Start(ctx, s.dir.Etcd()); err != nil {
+		return err
+	}
+	config := apiserver.NewConfig()
+	generic := &config.Generic.Config
+	if err := errors.Join(serve(generic, listener, bundle), authenticate(generic), authorize(generic)); err != nil {
+		return err
+	}
+	if err := apiserver.WithEtcd(generic, []string{s.etcd.Endpoint()}); err != nil {
+		return err
+	}
+	loopback := generic.LoopbackClientConfig
+	s.url = loopback.Host
+
+	// Nothing in the process ends with ctx: the parts are stopped in order.
+	ctx = context.WithoutCancel(ctx)
+	parts, startCaches, err := s.newParts(ctx, loopback, options)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		generic.ReadyzChecks = append(generic.ReadyzChecks, part.check())
+	}
+	api, err := s.newAPI(config, options)
+	if err != nil {
+		return err
+	}
+	s.api = run(ctx, "API server", api.PrepareRun().RunWithContext)
+	if err := bundle.WriteKubeconfig(s.dir.AdminKubeconfig(), s.url); err != nil {
+		return err
+	}
+	s.client = adminClient(s.url, bundle)
+	s.parts = runAll(ctx, parts, startCaches)
+	return nil
+}
+
+// newParts makes the controllers and, where it is switched on, the node agent.
+func (s *Server) newParts(ctx context.Context, loopback *restclient.Config, options Options) ([]namedPart, func(context.Context), error) {
+	parts, startCaches, err := newParts(ctx, loopback, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	if enabled(nodeAgent, options.Controllers) {
+		nodeClient, err := kubernetes.NewForConfig(apiserver.LoopbackClient(loopback, nodeAgent))
+		if err != nil {
+			return nil, nil, err
+		}
+		s.agent, err = nodeagent.New(nodeagent.Config{
+			NodeName:       options.NodeName,
+			RootDir:        s.dir.Node(),
+			Client:         nodeClient,
+			SupervisorPath: options.Supervisor,
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("make %s: %w", nodeAgent, err)
+		}
+		parts = append(parts, namedPart{name: nodeAgent, part: s.agent})
+	}
+	return parts, startCaches, nil
+}
+
+func (s *Server) newAPI(config *apiserver.Config, options Options) (*genericapiserver.GenericAPIServer, error) {
+	kubeClient, err := kubernetes.NewForConfig(apiserver.LoopbackClient(config.Generic.LoopbackClientConfig, "apiserver"))
+	if err != nil {
+		return nil, err
+	}
+	if err := admit(config.Generic, kubeClient, informers.NewSharedInformerFactory(kubeClient, 0)); err != nil {
+		return nil, err
+	}
+	if err := config.Generic.AddPostStartHook(namespacesHook, createSystemNamespaces(kubeClient)); err != nil {
+		return nil, err
+	}
+	config.Extra.BatchV1Profile = &options.BatchV1Profile
+	config.Extra.Core = &apiserver.CoreConfig{}
+	if s.agent != nil {
+		config.Extra.Core.Logs = s.agent
+	}
+	api, err := config.Complete().New()
+	if err != nil {
+		return nil, err
+	}
+	// Requests that take longer than this when the server stops are cut off; watches and followed logs always are.
+	api.ShutdownTimeout = stopAPI
+	return api, nil
+}
+
+func adminClient(url string, bundle *pki.Bundle) *restclient.Config {
+	return &restclient.Config{Host: url, TLSClientConfig: restclient.TLSClientConfig{
+		CAData: bundle.CA, CertData: bundle.Admin.Cert, KeyData: bundle.Admin.Key,
+	}}
+}
+
+// URL is where the API is served.
+func (s *Server) URL() string { return s.url }
+
+// AdminKubeconfig is the path of the administrator's kubeconfig.
+func (s *Server) AdminKubeconfig() string { return s.dir.AdminKubeconfig() }
+
+// AdminClient returns the administrator's client configuration.
+func (s *Server) AdminClient() *restclient.Config { return restclient.CopyConfig(s.client) }
+
+// Wait blocks until ctx ends or a part of the server does, which is an error that names it.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.api.done:
+		return s.api.ended()
+	case <-s.parts.done:
+		return s.parts.ended()
+	case err := <-s.etcd.Err():
+		return fmt.Errorf("etcd ended: %w", err)
+	}
+}
+
+// StopPods ends every container on this node: SIGTERM, the grace period, SIGKILL. Without it they go on when the server stops,
+// and the next server on the same folder finds them again.
+func (s *Server) StopPods(ctx context.Context) error {
+	if s.agent == nil {
+		return nil
+	}
+	return s.agent.StopAll(ctx)
+}
+
+// Stop stops the parts from the top down: controllers first, so that none sees the API go; the API; etcd last, when nobody writes any more.
+func (s *Server) Stop() error {
+	var errs []error
+	if s.parts != nil {
+		errs = append(errs, s.parts.stop(stopParts))
+	}
+	if s.api != nil {
+		errs = append(errs, s.api.stop(stopAPI))
+	}
+	if s.etcd != nil {
+		errs = append(errs, s.etcd.Stop())
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.Close())
+	}
+	klog.Background().V(1).Info("Stopped")
+	return errors.Join(errs...)
+}
