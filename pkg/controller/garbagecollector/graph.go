@@ -87,11 +87,10 @@ func newGraph(k kinds) *graph {
 func (g *graph) observe(n *node) change {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	old := g.nodes[n.uid]
-	if old == nil {
+	old, known := g.nodes[n.uid]
+	if !known {
 		old = &node{uid: n.uid}
 	}
-	known := g.nodes[n.uid] != nil
 	sameOwners := slices.EqualFunc(old.owners, n.owners, equalReferences)
 
 	var c change

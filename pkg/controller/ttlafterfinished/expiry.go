@@ -55,11 +55,11 @@ type verdict struct {
 // decide says what there is to do with the Job at the given time. It errs if the Job finished at no known time (B71).
 func decide(job *batchv1.Job, now time.Time) (verdict, error) {
 	if job.DeletionTimestamp != nil || job.Spec.TTLSecondsAfterFinished == nil {
-		return verdict{}, nil
+		return verdict{action: leaveAlone}, nil
 	}
 	finished, found := finishTime(job)
 	if !found {
-		return verdict{}, nil
+		return verdict{action: leaveAlone}, nil
 	}
 	if finished.IsZero() {
 		return verdict{}, errNoFinishTime
