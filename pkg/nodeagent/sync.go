@@ -54,6 +54,8 @@ type podState struct {
 	said map[string]bool
 	// written is the Pod as the server answered our last write; the informer may still show an older one.
 	written *corev1.Pod
+	// over is true once a final phase was written: whatever an informer that lags behind shows, nothing is started any more.
+	over bool
 	// deleted is true once the server accepted the final deletion. Finalizers may keep the object for long after.
 	deleted bool
 }
@@ -76,10 +78,10 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	}
 	pod = newer(pod, state.written)
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "podUID", podUID))
-	if isTerminal(pod.Status.Phase) && !anyRunning(a.runtime.Containers(podUID)) && (state.written != nil || allTerminated(pod)) {
+	if state.over || (isTerminal(pod.Status.Phase) && !anyRunning(a.runtime.Containers(podUID)) && allTerminated(pod)) {
 		return 0, a.retire(ctx, pod, state)
 	}
-	if err := a.prepare(pod, state); err != nil {
+	if err := a.prepare(ctx, pod, state); err != nil {
 		return 0, err
 	}
 	actions := computeActions(a.observe(pod, state))
@@ -120,6 +122,7 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 		pod = written
 	}
 	if actions.ended && isTerminal(status.Phase) {
+		state.over = true
 		return 0, a.retire(ctx, pod, state)
 	}
 	return again, nil
@@ -165,7 +168,7 @@ func (a *Agent) cleanUp(podUID types.UID) error {
 }
 
 // prepare makes the Pod's folder, once.
-func (a *Agent) prepare(pod *corev1.Pod, state *podState) error {
+func (a *Agent) prepare(ctx context.Context, pod *corev1.Pod, state *podState) error {
 	if state.prepared {
 		return nil
 	}
@@ -173,7 +176,7 @@ func (a *Agent) prepare(pod *corev1.Pod, state *podState) error {
 	if pod.Status.StartTime != nil {
 		startTime = *pod.Status.StartTime
 	}
-	kept, err := a.runtime.Prepare(runtime.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, StartTime: startTime.Rfc3339Copy()})
+	kept, err := a.runtime.Prepare(ctx, runtime.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, StartTime: startTime.Rfc3339Copy()})
 	if err != nil {
 		return fmt.Errorf("prepare Pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}

@@ -131,18 +131,18 @@ func (p *Process) Pods() []Pod {
 }
 
 // Prepare implements Runtime.
-func (p *Process) Prepare(pod Pod) (Pod, error) {
+func (p *Process) Prepare(ctx context.Context, pod Pod) (Pod, error) {
 	p.mu.Lock()
 	known, ok := p.pods[pod.UID]
 	p.mu.Unlock()
-	if ok {
+	if ok && known.pod.Name != "" {
 		return known.pod, nil
 	}
 	if err := os.MkdirAll(p.WorkingDir(pod.UID), 0o700); err != nil {
 		return Pod{}, fmt.Errorf("make Pod folder: %w", err)
 	}
 	record := filepath.Join(p.podDir(pod.UID), podRecord)
-	kept := Pod{}
+	var kept Pod
 	found, err := supervisor.ReadRecord(record, &kept)
 	if err != nil {
 		return Pod{}, err
@@ -153,9 +153,10 @@ func (p *Process) Prepare(pod Pod) (Pod, error) {
 			return Pod{}, err
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pods[pod.UID] = &podEntry{pod: kept, containers: map[string][]*entry{}}
+	// The records on disk decide what was started already, never what happens to be in memory.
+	if err := p.recoverPod(ctx, pod.UID); err != nil {
+		return Pod{}, fmt.Errorf("read the records of the Pod: %w", err)
+	}
 	return kept, nil
 }
 

@@ -77,7 +77,7 @@ func (f *fixture) killAll(t *testing.T) {
 
 func (f *fixture) start(t *testing.T, id ID, script string) Container {
 	t.Helper()
-	if _, err := f.Prepare(Pod{UID: id.PodUID, Namespace: "default", Name: "test"}); err != nil {
+	if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID, Namespace: "default", Name: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	container, err := f.Process.Start(t.Context(), StartRequest{
@@ -251,7 +251,7 @@ func TestCommandThatCannotBeRun(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, t.TempDir())
 			id := ID{PodUID: "pod", Container: "main"}
-			if _, err := f.Prepare(Pod{UID: id.PodUID}); err != nil {
+			if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID}); err != nil {
 				t.Fatal(err)
 			}
 			workingDir := f.WorkingDir(id.PodUID)

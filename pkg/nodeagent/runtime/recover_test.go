@@ -181,7 +181,7 @@ func TestHalfASpecStartsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, t.TempDir())
 	id := ID{PodUID: "pod", Container: "main"}
-	if _, err := f.Prepare(Pod{UID: id.PodUID}); err != nil {
+	if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID}); err != nil {
 		t.Fatal(err)
 	}
 	lock, err := f.recordIntent(StartRequest{ID: id})

@@ -40,8 +40,9 @@ type Runtime interface {
 	Recover(ctx context.Context) error
 	// Pods lists the Pods that have files here.
 	Pods() []Pod
-	// Prepare makes the Pod's folder and keeps its record. Preparing a Pod again is fine, and returns the record kept first.
-	Prepare(pod Pod) (kept Pod, err error)
+	// Prepare makes the Pod's folder and keeps its record. Preparing a Pod again is fine, and returns the record kept first; what was
+	// started of it before is known again then, even after Forget.
+	Prepare(ctx context.Context, pod Pod) (kept Pod, err error)
 	// WorkingDir is the folder, empty at first, that is the working directory of the Pod's containers where they name no other.
 	WorkingDir(podUID types.UID) string
 	// Containers lists the last two attempts at each container of the Pod, oldest first, containers in no order.
