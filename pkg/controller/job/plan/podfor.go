@@ -22,7 +22,6 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/storage/names"
 
@@ -37,7 +36,7 @@ func podFor(job *batchv1.Job, identity Identity) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       job.Namespace,
-			GenerateName:    generateName(job.Name),
+			GenerateName:    job.Name + "-", // the API cuts it where it is too long
 			Labels:          maps.Clone(template.Labels),
 			Annotations:     maps.Clone(template.Annotations),
 			Finalizers:      slices.Clone(template.Finalizers),
@@ -96,15 +95,6 @@ func addIndexEnv(container *corev1.Container) {
 			FieldPath: "metadata.labels['" + batch.JobCompletionIndexAnnotation + "']",
 		}},
 	})
-}
-
-// generateName is "<job>-", or the name of the Job alone where that is too long to be the start of a Pod's name.
-func generateName(jobName string) string {
-	prefix := jobName + "-"
-	if len(apimachineryvalidation.NameIsDNSSubdomain(prefix, true)) > 0 {
-		return jobName
-	}
-	return prefix
 }
 
 // generateNameForIndex is "<job>-<index>-", with the name of the Job cut short where the API would have to cut: the index must stay.
