@@ -84,6 +84,10 @@ e2e: build kubectl ## Drive a real server with a real kubectl
 bench: ## Run the benchmarks and compare with the last run (BENCH=, COUNT=)
 	BENCH='$(BENCH)' COUNT='$(COUNT)' hack/bench.sh
 
+.PHONY: measure
+measure: build kubectl ## Measure a standalone server: start, memory, small Jobs
+	hack/measure-standalone.sh
+
 ##@ Check
 
 .PHONY: verify
