@@ -133,10 +133,8 @@ func (c *Controller) podAdded(logger klog.Logger, pod *corev1.Pod) {
 		c.podDeleted(pod)
 		return
 	}
-	if ref := metav1.GetControllerOfNoCopy(pod); ref != nil {
-		if job := c.ownerOf(pod); job != nil {
-			c.podsChanged(job, ended(pod))
-		}
+	if metav1.GetControllerOfNoCopy(pod) != nil {
+		c.podOfOwner(pod, ended(pod))
 		return
 	}
 	c.podWithoutOwner(logger, pod)
@@ -155,9 +153,7 @@ func (c *Controller) podUpdated(logger klog.Logger, old, pod *corev1.Pod) {
 		return
 	}
 	if metav1.GetControllerOfNoCopy(pod) != nil {
-		if owner != nil {
-			c.podsChanged(owner, ended(pod) != ended(old))
-		}
+		c.podOfOwner(pod, ended(pod) != ended(old))
 		return
 	}
 	if metav1.GetControllerOfNoCopy(old) != nil || !maps.Equal(old.Labels, pod.Labels) {
@@ -169,6 +165,18 @@ func (c *Controller) podUpdated(logger klog.Logger, old, pod *corev1.Pod) {
 
 func (c *Controller) podDeleted(pod *corev1.Pod) {
 	c.podGoing(pod, true)
+}
+
+// podOfOwner handles a Pod that has a controller and is not being deleted.
+func (c *Controller) podOfOwner(pod *corev1.Pod, urgent bool) {
+	if job := c.ownerOf(pod); job != nil {
+		c.podsChanged(job, urgent)
+		return
+	}
+	// Of a Job that was deleted before the cache had the Pod, say. The orphan worker looks closer.
+	if c.config.Identity.controllerRef(pod) != nil && c.config.Identity.Tracks(pod) {
+		c.queueOrphan(pod)
+	}
 }
 
 // podGoing handles a Pod that is being deleted or is gone.
