@@ -1,0 +1,99 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package options_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/options"
+)
+
+func TestServeValidate(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		args []string
+		want []string // parts of the error; none: valid
+	}{
+		"the least":            {args: []string{"--standalone", "--data-dir=d"}},
+		"no mode":              {args: []string{"--data-dir=d"}, want: []string{"--standalone"}},
+		"no folder":            {args: []string{"--standalone"}, want: []string{"--data-dir"}},
+		"address":              {args: []string{"--standalone", "--data-dir=d", "--bind-address=localhost"}, want: []string{"--bind-address", `"localhost"`}},
+		"port too high":        {args: []string{"--standalone", "--data-dir=d", "--secure-port=65536"}, want: []string{"--secure-port", "65536"}},
+		"any port":             {args: []string{"--standalone", "--data-dir=d", "--secure-port=0"}},
+		"profile":              {args: []string{"--standalone", "--data-dir=d", "--batch-v1-profile=k8s"}, want: []string{"--batch-v1-profile", `"k8s"`}},
+		"guide":                {args: []string{"--standalone", "--data-dir=d", "--batch-v1-profile=guide"}},
+		"controller":           {args: []string{"--standalone", "--data-dir=d", "--controllers=*,-cronjob"}, want: []string{"--controllers", `"-cronjob"`}},
+		"controllers":          {args: []string{"--standalone", "--data-dir=d", "--controllers=*,-job,-garbage-collector-controller"}},
+		"no syncs":             {args: []string{"--standalone", "--data-dir=d", "--concurrent-job-syncs=0"}, want: []string{"--concurrent-job-syncs"}},
+		"no batch period":      {args: []string{"--standalone", "--data-dir=d", "--job-sync-batch-period=0s"}, want: []string{"--job-sync-batch-period"}},
+		"back-offs crossed":    {args: []string{"--standalone", "--data-dir=d", "--job-pod-failure-backoff=20m"}, want: []string{"--job-pod-failure-backoff-max"}},
+		"everything at a time": {args: []string{"--secure-port=-1", "--bind-address=x"}, want: []string{"--standalone", "--data-dir", "--secure-port", "--bind-address"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			serve := options.NewServe()
+			flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+			serve.AddFlags(flags)
+			if err := flags.Parse(test.args); err != nil {
+				t.Fatal(err)
+			}
+			err := serve.Validate()
+			if (err != nil) != (len(test.want) > 0) {
+				t.Fatalf("got error %v, want one that says %q", err, test.want)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestRunTakesTheJobFlags(t *testing.T) {
+	t.Parallel()
+	run := options.NewRun()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	run.AddFlags(flags)
+	if err := flags.Parse([]string{"-f", "a.yaml", "-f", "-", "--batch-v1-profile=guide", "--concurrent-job-syncs=2"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(run.Filenames, " "); got != "a.yaml -" {
+		t.Errorf("files %s, want a.yaml -", got)
+	}
+	config, err := run.Server(t.TempDir()).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.BatchV1Profile != "guide" || config.Job.Syncs != 2 || config.Port != 0 {
+		t.Errorf("the server gets profile %s, %d syncs and port %d", config.BatchV1Profile, config.Job.Syncs, config.Port)
+	}
+}
+
+func TestRunValidate(t *testing.T) {
+	t.Parallel()
+	if err := options.NewRun().Validate(); err == nil || !strings.Contains(err.Error(), "--filename") {
+		t.Errorf("got error %v, want one that names --filename", err)
+	}
+}
