@@ -36,7 +36,7 @@ func nextBackoff(s *state) BackoffRecord {
 			continue
 		}
 		if record.Seen == nil {
-			record.Seen = sets.New[types.UID]()
+			record.Seen = make(sets.Set[types.UID], len(s.ended))
 		}
 		record.Seen.Insert(p.UID)
 		if s.in.Backoff.Seen.Has(p.UID) {

@@ -56,6 +56,7 @@ func surplus(s *state) []Deletion {
 //   - Pods of an index that has ended, and all but one of an index that several Pods work on.
 func (s *state) divideActive() (useless, useful []*podState) {
 	useful = make([]*podState, 0, len(s.active))
+	each := s.activeIndexes.size() == len(s.active) // each Pod has an index of its own, the usual case
 	byIndex := make(map[int]*podState)
 	for _, p := range s.active {
 		switch {
@@ -65,6 +66,8 @@ func (s *state) divideActive() (useless, useful []*podState) {
 			useful = append(useful, p)
 		case p.index == noIndex || s.succeededIndexes.has(p.index) || s.failedIndexes.has(p.index):
 			useless = append(useless, p)
+		case each:
+			useful = append(useful, p)
 		case byIndex[p.index] == nil:
 			byIndex[p.index] = p
 		case compareForDeletion(p, byIndex[p.index]) > 0:

@@ -82,6 +82,7 @@ type podState struct {
 	*corev1.Pod
 	index   int  // noIndex unless the Job is Indexed and the index lies below completions
 	tracked bool // has our finalizer, and its removal was not sent either
+	active  bool
 	result  result
 }
 
@@ -96,6 +97,7 @@ func observe(in Input) *state {
 		completions: int(ptr.Deref(job.Spec.Completions, 0)),
 	}
 	pods := make([]podState, len(in.Pods))
+	s.active, s.tracked = make([]*podState, 0, len(pods)), make([]*podState, 0, len(pods))
 	for i, pod := range in.Pods {
 		pods[i] = s.digest(pod)
 		s.sort(&pods[i])
@@ -116,7 +118,7 @@ func isIndexed(job *batchv1.Job) bool {
 }
 
 func (s *state) digest(pod *corev1.Pod) podState {
-	p := podState{Pod: pod, index: noIndex}
+	p := podState{Pod: pod, index: noIndex, active: isActive(pod)}
 	p.tracked = s.in.Identity.Tracks(pod) && !s.in.Released.Has(pod.UID)
 	if s.indexed {
 		if index := completionIndex(pod); index < s.completions {
@@ -129,7 +131,7 @@ func (s *state) digest(pod *corev1.Pod) podState {
 // sort puts the Pod into the lists that it belongs to.
 func (s *state) sort(p *podState) {
 	switch {
-	case isActive(p.Pod):
+	case p.active:
 		s.active = append(s.active, p)
 		if isReady(p.Pod) {
 			s.counts.ready++

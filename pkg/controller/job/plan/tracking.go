@@ -17,9 +17,6 @@ limitations under the License.
 package plan
 
 import (
-	"cmp"
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -43,14 +40,13 @@ type accounting struct {
 }
 
 // account decides which Pods are recorded and lose their finalizer. Pods that are on record already come first: they are what keeps the
-// uncounted lists long. Then those that ended, in the order of their indexes, so that the set of succeeded indexes stays compact; then, if
-// the Job ends, those that are still active.
+// uncounted lists long. Then those that ended, and, if the Job ends, those that are still active.
 func account(s *state, verdict *Verdict) *accounting {
 	a := &accounting{s: s, verdict: verdict}
 	var pending []*podState
 	for _, p := range s.tracked {
 		switch {
-		case isActive(p.Pod) && verdict != nil:
+		case p.active && verdict != nil:
 			// dealt with by stopActive
 		case !a.isReleasable(p):
 		case s.uncountedAll.Has(p.UID):
@@ -59,9 +55,6 @@ func account(s *state, verdict *Verdict) *accounting {
 			pending = append(pending, p)
 		}
 	}
-	slices.SortFunc(pending, func(a, b *podState) int {
-		return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UID, b.UID))
-	})
 	for _, p := range pending {
 		if a.full() {
 			a.more = true

@@ -49,7 +49,7 @@ func TestAccount(t *testing.T) {
 	}{
 		"active Pods are left alone": {job: job(), pods: []*podBuilder{makePod("a").running()}},
 		"ended Pods": {
-			job: job(), pods: []*podBuilder{makePod("b").failed(1), makePod("a").succeeded(1)},
+			job: job(), pods: []*podBuilder{makePod("a").succeeded(1), makePod("b").failed(1)},
 			wantSucceeded: []types.UID{"uid-a"}, wantFailed: []types.UID{"uid-b"}, wantRelease: []string{"a", "b"},
 		},
 		"Pods without our finalizer":  {job: job(), pods: []*podBuilder{makePod("a").succeeded(1).untracked()}},
@@ -78,7 +78,7 @@ func TestAccount(t *testing.T) {
 			job:         makeJob().indexed(3).parallelism(3),
 			pods:        []*podBuilder{makePod("a").index(1).succeeded(1), makePod("b").index(0).failed(1), makePod("c").index(7).failed(1), makePod("d").succeeded(1)},
 			wantFailed:  []types.UID{"uid-b"},
-			wantRelease: []string{"c", "d", "b", "a"}, wantCounters: podTally{succeeded: 1},
+			wantRelease: []string{"a", "b", "c", "d"}, wantCounters: podTally{succeeded: 1},
 		},
 		"the Job fails: terminating Pods count": {
 			job:  failing(job().replace(batchv1.Failed)),
