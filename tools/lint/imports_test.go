@@ -53,7 +53,7 @@ var importCases = []struct {
 	{folder: "pkg/controller/job/plan", imports: mainModule + "/pkg/apis/batch"},
 	{folder: "pkg/controller/job/plan", imports: mainModule + "/pkg/generated/clientset", refused: true},
 	{folder: "pkg/controller/job/plan", imports: "k8s.io/client-go/kubernetes", refused: true},
-	{folder: "pkg/controller/job/plan", imports: "os", refused: true},
+	{folder: "pkg/controller/job/plan", imports: "k8s.io/client-go/informers", refused: true},
 	{folder: "pkg/controller/job/plan", imports: "sort"},
 	{folder: "pkg/nodeagent", imports: "os"},
 	{folder: "pkg/nodeagent", imports: mainModule + "/pkg/apis/batch"},
