@@ -33,6 +33,8 @@ var (
 	errForeignScope = errors.New("a cluster-scoped object can't have a namespaced owner")
 	// errUnseenOwner says that an owner exists that no watch has shown yet. Until one does, nobody would tell of its end.
 	errUnseenOwner = errors.New("the owner has not been seen by its watch yet")
+	// errUnseenDependent says that an owner waits for a dependent that no watch has shown yet.
+	errUnseenDependent = errors.New("a dependent has not been seen by its watch yet")
 )
 
 // absentOwner names an owner that the server said does not exist. UIDs don't come back, so what was said stays true.
@@ -82,13 +84,22 @@ func (c *Controller) collect(ctx context.Context, uid types.UID) error {
 // finishForeground lets go of an owner that waits for its dependents, once none blocks it. Until then its dependents are
 // on the queue themselves, or being deleted; what is left to do is to break a loop of owners that wait for each other.
 func (c *Controller) finishForeground(ctx context.Context, n *node) error {
-	if !c.graph.blocked(n.uid) {
-		return c.removeFinalizer(ctx, n, metav1.FinalizerDeleteDependents)
+	if c.graph.blocked(n.uid) {
+		if loops := c.graph.loops(n.uid); len(loops) > 0 {
+			return c.unblockOwners(ctx, n, loops)
+		}
+		return nil
 	}
-	if loops := c.graph.loops(n.uid); len(loops) > 0 {
-		return c.unblockOwners(ctx, n, loops)
+	for _, resource := range c.ownedBy(n) {
+		dependents, err := c.allDependents(ctx, n, resource)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(dependents, func(d *node) bool { return c.graph.blocks(d, n) }) {
+			return errUnseenDependent
+		}
 	}
-	return nil
+	return c.removeFinalizer(ctx, n, metav1.FinalizerDeleteDependents)
 }
 
 // live returns the object as the server has it, or nil if it is gone.

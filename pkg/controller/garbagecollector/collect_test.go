@@ -131,6 +131,18 @@ func TestDeletion(t *testing.T) {
 			},
 			want: []string{"a†", "p"},
 		},
+		"foreground: the owner waits for a dependent that the watch shows late": {
+			objects: []*object{job("a")},
+			act: func(h *harness) {
+				h.hold()
+				h.add(pod("p", ownedBy(jobA, blocking), withFinalizer(tracking)))
+				h.holding = false
+				h.delete(job("a"), foreground)
+				h.settle()
+				h.release()
+			},
+			want: []string{"a†", "p†"},
+		},
 		"foreground: two owners of each other": {
 			objects: []*object{configMap("x", ownedBy("v1 ConfigMap y", blocking)), configMap("y", ownedBy("v1 ConfigMap x", blocking))},
 			act:     func(h *harness) { h.delete(configMap("x"), foreground) },

@@ -193,7 +193,7 @@ func (c *Controller) process(ctx context.Context, queue workqueue.TypedRateLimit
 		logger.V(2).Info("Leaving an object alone, its owner can't be looked up", "err", err)
 		queue.Forget(uid)
 		return
-	case errors.Is(err, errUnseenOwner), errors.Is(err, errUnknownKind):
+	case errors.Is(err, errUnseenOwner), errors.Is(err, errUnseenDependent), errors.Is(err, errUnknownKind):
 		logger.V(4).Info("Looking at an object again later", "err", err)
 	case ctx.Err() == nil:
 		utilruntime.HandleErrorWithContext(ctx, err, "Failed to collect garbage, will retry", "uid", uid)

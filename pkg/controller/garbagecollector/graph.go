@@ -18,6 +18,7 @@ package garbagecollector
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,11 +38,21 @@ type node struct {
 	deletingDependents bool
 	// orphaning: it is being deleted and has the finalizer orphan.
 	orphaning bool
+	// version is the resource version as a number; 0 if it is none.
+	version uint64
+	// deletedAt is, of an object that is being deleted, the first version of it that showed so.
+	deletedAt uint64
 }
 
 func newNode(resource *Resource, obj *metav1.PartialObjectMetadata) *node {
 	deleted := obj.DeletionTimestamp != nil
+	version, err := strconv.ParseUint(obj.ResourceVersion, 10, 64)
+	if err != nil {
+		version = 0
+	}
 	return &node{
+		version:            version,
+		deletedAt:          version,
 		resource:           resource,
 		namespace:          obj.Namespace,
 		name:               obj.Name,
@@ -77,19 +88,30 @@ type graph struct {
 	nodes map[types.UID]*node
 	// dependents are the UIDs of the objects that name the UID as an owner's, whether that owner is known or not.
 	dependents map[types.UID]map[types.UID]struct{}
+	// seen is the newest version that the watch of each resource has shown.
+	seen map[*Resource]uint64
 }
 
 func newGraph(k kinds) *graph {
-	return &graph{kinds: k, nodes: map[types.UID]*node{}, dependents: map[types.UID]map[types.UID]struct{}{}}
+	return &graph{
+		kinds:      k,
+		nodes:      map[types.UID]*node{},
+		dependents: map[types.UID]map[types.UID]struct{}{},
+		seen:       map[*Resource]uint64{},
+	}
 }
 
-// observe takes in an object that was added or updated.
+// observe takes in an object that was added or updated. The node is the graph's from then on.
 func (g *graph) observe(n *node) change {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.seen[n.resource] = max(g.seen[n.resource], n.version)
 	old, known := g.nodes[n.uid]
 	if !known {
 		old = &node{uid: n.uid}
+	}
+	if old.beingDeleted {
+		n.deletedAt = old.deletedAt
 	}
 	sameOwners := slices.EqualFunc(old.owners, n.owners, equalReferences)
 
@@ -119,17 +141,18 @@ func (g *graph) observe(n *node) change {
 	return c
 }
 
-// remove takes in that the object with the UID is gone.
-func (g *graph) remove(uid types.UID) change {
+// remove takes in that an object is gone; last is its last state.
+func (g *graph) remove(last *node) change {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := g.nodes[uid]
+	g.seen[last.resource] = max(g.seen[last.resource], last.version)
+	n := g.nodes[last.uid]
 	if n == nil {
 		return change{}
 	}
-	delete(g.nodes, uid)
+	delete(g.nodes, n.uid)
 	g.unlink(n)
-	c := change{collect: g.dependentsOf(uid)}
+	c := change{collect: g.dependentsOf(n.uid)}
 	g.released(n, &c)
 	return c
 }
@@ -169,6 +192,29 @@ func (g *graph) hasDependents(uid types.UID) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.dependents[uid]) > 0
+}
+
+// lags tells whether the graph may lack objects of the resource that were made before the deletion of n. The watches of two
+// resources are not in step. All are of one etcd, though, whose revisions are the resource versions: once a watch has shown
+// anything newer than the deletion, it has shown everything older (but for the instant in which a watch that broke is
+// listed anew; then the answer is no better than upstream's, which never asks).
+func (g *graph) lags(resource *Resource, n *node) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return n.deletedAt == 0 || g.seen[resource] < n.deletedAt
+}
+
+// dependentsIn returns the objects of the resource that name the UID as an owner's.
+func (g *graph) dependentsIn(resource *Resource, uid types.UID) []*node {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var dependents []*node
+	for dependent := range g.dependents[uid] {
+		if d := g.nodes[dependent]; d.resource == resource {
+			dependents = append(dependents, d)
+		}
+	}
+	return dependents
 }
 
 // blocked tells whether a dependent keeps the object with the UID from being deleted in the foreground.

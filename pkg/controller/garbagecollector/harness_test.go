@@ -71,7 +71,7 @@ func newHarness(t tester) *harness {
 		n := newNode(resource, o.DeepCopy())
 		show := func() {
 			if gone {
-				c.apply(c.graph.remove(n.uid))
+				c.apply(c.graph.remove(n))
 			} else {
 				c.apply(c.graph.observe(n))
 			}

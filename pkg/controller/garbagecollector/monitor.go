@@ -62,7 +62,7 @@ func (c *Controller) handlers(resource *Resource) cache.ResourceEventHandler {
 			previous, current := oldObj.(*metav1.PartialObjectMetadata), newObj.(*metav1.PartialObjectMetadata)
 			// The watch missed that one object went and another took its name.
 			if previous.UID != current.UID {
-				c.apply(c.graph.remove(previous.UID))
+				c.apply(c.graph.remove(newNode(resource, previous)))
 			}
 			c.apply(c.graph.observe(newNode(resource, current)))
 		},
@@ -71,7 +71,7 @@ func (c *Controller) handlers(resource *Resource) cache.ResourceEventHandler {
 				obj = unknown.Obj
 			}
 			if gone, ok := obj.(*metav1.PartialObjectMetadata); ok {
-				c.apply(c.graph.remove(gone.UID))
+				c.apply(c.graph.remove(newNode(resource, gone)))
 			}
 		},
 	}

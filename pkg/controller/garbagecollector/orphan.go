@@ -20,12 +20,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/pager"
 	"k8s.io/client-go/util/workqueue"
 )
 
@@ -33,45 +30,21 @@ import (
 const orphanParallelism = 16
 
 // orphan makes the dependents of the object with the UID forget it, and then lets it go.
-//
-// The dependents are listed from the server. Upstream trusts its graph here; but the watches of two kinds are not in step, and a
-// dependent that was made just before its owner's deletion, and is seen just after, would be deleted instead of orphaned.
 func (c *Controller) orphan(ctx context.Context, uid types.UID) error {
 	owner := c.graph.get(uid)
 	if owner == nil || !owner.orphaning {
 		return nil
 	}
-	for i := range c.resources {
-		resource := &c.resources[i]
-		if resource.OwnerOnly || owner.resource.Namespaced && !resource.Namespaced {
-			continue
-		}
-		dependents, err := c.listDependents(ctx, owner, resource)
+	for _, resource := range c.ownedBy(owner) {
+		dependents, err := c.allDependents(ctx, owner, resource)
 		if err != nil {
-			return fmt.Errorf("list %s that may be dependents: %w", resource.Resource, err)
+			return err
 		}
 		if err := c.forgetOwner(ctx, owner, dependents); err != nil {
 			return fmt.Errorf("orphan %s: %w", resource.Resource, err)
 		}
 	}
 	return c.removeFinalizer(ctx, owner, metav1.FinalizerOrphanDependents)
-}
-
-// listDependents returns the objects of the resource that name the owner: in its namespace, or in all if it has none.
-func (c *Controller) listDependents(ctx context.Context, owner *node, resource *Resource) ([]*node, error) {
-	client := c.client(resource, owner.namespace)
-	list := pager.New(pager.SimplePageFunc(func(options metav1.ListOptions) (runtime.Object, error) {
-		return client.List(ctx, options)
-	}))
-	var dependents []*node
-	err := list.EachListItem(ctx, metav1.ListOptions{}, func(item runtime.Object) error {
-		n := newNode(resource, item.(*metav1.PartialObjectMetadata))
-		if slices.ContainsFunc(n.owners, func(ref metav1.OwnerReference) bool { return ref.UID == owner.uid }) {
-			dependents = append(dependents, n)
-		}
-		return nil
-	})
-	return dependents, err
 }
 
 // forgetOwner takes the references to the owner off the dependents. It tries all, and joins the errors.

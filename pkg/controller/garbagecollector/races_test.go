@@ -38,7 +38,7 @@ func TestStaleGraph(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t)
 		h.addAll(job("a"), pod("p", owned))
-		h.c.apply(h.c.graph.remove("a"))
+		h.c.apply(h.c.graph.remove(&node{uid: "a"}))
 		h.settle()
 		if diff := cmp.Diff([]string{"a", "p"}, h.all()); diff != "" {
 			t.Errorf("objects (-want +got):\n%s", diff)

@@ -26,7 +26,8 @@ import (
 
 // Resource is a kind of object that may own others or be owned.
 //
-// Its API must serve get, list, watch, patch (JSON merge and strategic merge) and delete, as every built-in kind's does.
+// Its API must serve get, list, watch, patch (JSON merge and strategic merge) and delete, as every built-in kind's does. All
+// resources must be kept in one etcd: their resource versions are compared.
 type Resource struct {
 	// GroupVersionResource is where the objects are read, patched and deleted.
 	schema.GroupVersionResource

@@ -181,8 +181,11 @@ func (s *server) drop(o *object) {
 	if err := s.Tracker().Delete(r.GroupVersionResource, o.Namespace, o.Name); err != nil {
 		panic(err)
 	}
+	s.version++
+	last := o.DeepCopy()
+	last.ResourceVersion = strconv.Itoa(s.version)
 	if s.notify != nil {
-		s.notify(r, o, true)
+		s.notify(r, last, true)
 	}
 }
 
