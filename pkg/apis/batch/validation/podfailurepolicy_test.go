@@ -76,6 +76,17 @@ func TestPodFailurePolicyRules(t *testing.T) {
 			OnExitCodes:     onExitCodes(batch.PodFailurePolicyOnExitCodesOpIn, 1).OnExitCodes,
 			OnPodConditions: matching.OnPodConditions,
 		}), want: []string{"Invalid value " + firstRule + ": specifying both OnExitCodes and OnPodConditions is not supported"}},
+		{name: "J7 all wrong", edits: policy(batch.PodFailurePolicyRule{
+			Action:          batch.PodFailurePolicyActionFailIndex,
+			OnExitCodes:     onExitCodes("", 1).OnExitCodes,
+			OnPodConditions: slices.Repeat(onCondition("DisruptionTarget", "").OnPodConditions, 2),
+		}), want: []string{
+			"Invalid value " + firstRule + ".action: requires the backoffLimitPerIndex to be set",
+			"Required value " + firstRule + `.onExitCodes.operator: valid values: ["In" "NotIn"]`,
+			"Required value " + firstRule + `.onPodConditions[0].status: valid values: ["False" "True" "Unknown"]`,
+			"Required value " + firstRule + `.onPodConditions[1].status: valid values: ["False" "True" "Unknown"]`,
+			"Invalid value " + firstRule + ": specifying both OnExitCodes and OnPodConditions is not supported",
+		}},
 		{name: "J7 no requirement", edits: policy(batch.PodFailurePolicyRule{Action: batch.PodFailurePolicyActionIgnore}),
 			want: []string{"Invalid value " + firstRule + ": specifying one of OnExitCodes and OnPodConditions is required"}},
 	})
@@ -132,6 +143,13 @@ func TestOnExitCodes(t *testing.T) {
 			want: []string{"Too many " + path + ".values: must have at most 255 items"}},
 		{name: "J7 no values", edits: policy(onExitCodes(in)), want: []string{"Invalid value " + path + ".values: at least one value is required"}},
 		{name: "J7 In 0", edits: policy(onExitCodes(in, 0, 1)), want: []string{"Invalid value " + path + ".values[0]: must not be 0 for the In operator"}},
+		{name: "J7 all wrong", edits: policy(ofContainer("other", onExitCodes(in, 1, 0, 0))), want: []string{
+			"Invalid value " + path + ".containerName: must be one of the container or initContainer names in the pod template",
+			"Invalid value " + path + ".values[1]: must not be 0 for the In operator",
+			"Invalid value " + path + ".values[2]: must not be 0 for the In operator",
+			"Duplicate value " + path + ".values[2]: ",
+			"Invalid value " + path + ".values: must be ordered",
+		}},
 		{name: "J7 twice", edits: policy(onExitCodes(in, 1, 1, 2)), want: []string{"Duplicate value " + path + ".values[1]: "}},
 		{name: "J7 unordered", edits: policy(onExitCodes(in, 2, 1)), want: []string{"Invalid value " + path + ".values: must be ordered"}},
 		{name: "J7 no operator", edits: policy(onExitCodes("", 0)), want: []string{"Required value " + path + `.operator: valid values: ["In" "NotIn"]`}},

@@ -192,6 +192,13 @@ func TestEndsOfStatus(t *testing.T) {
 			want: []string{completeAndTarget, completeNoCriteria}},
 		{name: "S4 unchanged", old: []edit{noCriteria, withConditions(batch.JobFailureTarget)}, edit: func(*batch.Job) {}},
 
+		{name: "S3, S8, S9 and S22 at once", old: []edit{startedAt(1000), indexed(2), successPolicy(succeededCount(1))},
+			edit: all(completedAt(2000), withConditions(batch.JobComplete, batch.JobFailed)), want: []string{
+				completeAndFailed, failedNoTarget, completeNoCriteria,
+				conditions + "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True",
+			}},
+		{name: "S20 and S21 at once", old: []edit{startedAt(1000)}, edit: withConditions(batch.JobSuccessCriteriaMet, batch.JobFailed, batch.JobFailureTarget),
+			want: []string{criteriaAndFailed, criteriaAndTarget}},
 		{name: "S8 failed without target", old: []edit{startedAt(1000)}, edit: withConditions(batch.JobFailed), want: []string{failedNoTarget}},
 		{name: "S8 asked when failedIndexes change", old: []edit{indexed(3), perIndexBackoff(0), startedAt(1000), withConditions(batch.JobFailed)},
 			edit: failedIndexes("1"), want: []string{failedNoTarget}},
@@ -234,6 +241,15 @@ func TestFinishedStatus(t *testing.T) {
 			want: []string{"Invalid value status.active: active>0 is invalid for finished job"}},
 		{name: "S10 active again", old: []edit{failedEnd}, edit: active(1),
 			want: []string{"Invalid value status.active: active>0 is invalid for finished job"}},
+		{name: "S10 to S12, S18 and S19 at once", old: []edit{active(1), uncounted([]types.UID{"a"}, nil), status(func(s *batch.JobStatus) {
+			s.Ready, s.Terminating = new(int32(1)), new(int32(1))
+		})}, edit: all(failedEnd, notStarted, status(func(s *batch.JobStatus) { s.Ready = new(int32(2)) })), want: []string{
+			"Invalid value status.active: active>0 is invalid for finished job",
+			startTimeRequired,
+			"Invalid value status.uncountedTerminatedPods: must be empty for finished job",
+			"Invalid value status.terminating: terminating>0 is invalid for finished job",
+			"Invalid value status.ready: cannot set more ready pods than active",
+		}},
 		{name: "S10 unchanged", old: []edit{failedEnd, active(1)}, edit: func(*batch.Job) {}},
 		{name: "S11 not started", edit: all(completed, notStarted), want: []string{startTimeRequired}},
 		{name: "S11 startTime taken away", old: []edit{failedEnd}, edit: notStarted,
@@ -280,6 +296,8 @@ func TestTimesOfStatus(t *testing.T) {
 
 		{name: "S26 other completionTime", old: []edit{completed}, edit: completedAt(3000),
 			want: []string{"Invalid value status.completionTime" + immutable}},
+		{name: "S7, S26 and S27 at once", old: []edit{completed}, edit: all(startedAt(3000), completedAt(2500)),
+			want: []string{tooEarly, "Invalid value status.completionTime" + immutable, startKept}},
 		{name: "S27 other startTime", old: []edit{startedAt(1000)}, edit: startedAt(1001), want: []string{startKept}},
 		{name: "S27 startTime taken away", old: []edit{startedAt(1000)}, edit: noStartTime, want: []string{startKept}},
 		{name: "S27 the same moment in another zone", old: []edit{startedAt(1000)}, edit: inUTC},
@@ -303,6 +321,17 @@ func TestIndexesOfStatus(t *testing.T) {
 		{name: "S14 malformed", old: []edit{perIndex}, edit: failedIndexes("x"),
 			want: []string{`Invalid value status.failedIndexes: error parsing failedIndexes: cannot convert string to integer for index: "x"`}},
 		{name: "S14 unchanged", old: []edit{perIndex, failedIndexes("x")}, edit: active(1)},
+		{name: "S13 to S17, all at once", old: []edit{func(job *batch.Job) { job.Spec.Completions = new(int32(3)) }},
+			edit: all(completedIndexes("2,3"), failedIndexes("2")), want: []string{
+				`Invalid value status.completedIndexes: error parsing completedIndexes: too large index: "3"`,
+				"Invalid value status.completedIndexes: cannot set non-empty completedIndexes when non-indexed completion mode",
+				"Invalid value status.failedIndexes: cannot set non-null failedIndexes when backoffLimitPerIndex is null",
+				overlap,
+			}},
+		{name: "S13 and S14 at once", old: []edit{perIndex}, edit: all(completedIndexes("x"), failedIndexes("x")), want: []string{
+			`Invalid value status.completedIndexes: error parsing completedIndexes: cannot convert string to integer for index: "x"`,
+			`Invalid value status.failedIndexes: error parsing failedIndexes: cannot convert string to integer for index: "x"`,
+		}},
 		{name: "S15 NonIndexed", edit: completedIndexes("0"),
 			want: []string{"Invalid value status.completedIndexes: cannot set non-empty completedIndexes when non-indexed completion mode"}},
 		{name: "S15 work queue", old: []edit{workQueue(batch.WorkQueueRunUntilDeleted)}, edit: completedIndexes("x"),

@@ -17,6 +17,7 @@ limitations under the License.
 package validation
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -67,8 +68,24 @@ func TestSuccessPolicy(t *testing.T) {
 			want: []string{"Invalid value " + rule + ".succeededCount: must be less than or equal to 3 (the number of indexes in the specified succeededIndexes field)"}},
 		{name: "J8 index not below completions", edits: policy(succeededIndexes("3-5")),
 			want: []string{"Invalid value " + rule + `.succeededIndexes: error parsing succeededIndexes: too large index: "5"`}},
+		{name: "J8 count above all", edits: []edit{indexed(5), successPolicy(succeededCountOf(6, strings.Repeat("0", 65536)))}, want: []string{
+			"Invalid value " + rule + ".succeededCount: must be less than or equal to 5 (the number of specified completions)",
+			"Invalid value " + rule + ".succeededCount: must be less than or equal to 1 (the number of indexes in the specified succeededIndexes field)",
+		}},
+		{name: "J8 longest indexes", edits: policy(succeededIndexes(strings.Repeat("0", 65536)))},
 		{name: "J8 indexes too long", edits: policy(succeededIndexes(strings.Repeat("0", 65537))),
 			want: []string{"Too long " + rule + ".succeededIndexes: may not be more than 65536 bytes"}},
+		{name: "J8 indexes too long and malformed", edits: policy(succeededIndexes(strings.Repeat("0", 65536) + "-")), want: []string{
+			"Too long " + rule + ".succeededIndexes: may not be more than 65536 bytes",
+			"Invalid value " + rule + `.succeededIndexes: error parsing succeededIndexes: cannot convert string to integer for index: ""`,
+		}},
+		{name: "J8 21 rules, each wrong", edits: policy(slices.Repeat([]batch.SuccessPolicyRule{{}}, 21)...), want: func() []string {
+			want := []string{"Too many spec.successPolicy.rules: must have at most 20 items"}
+			for i := range 21 {
+				want = append(want, fmt.Sprintf("Required value spec.successPolicy.rules[%d]: at least one of succeededCount or succeededIndexes must be specified", i))
+			}
+			return want
+		}()},
 
 		// Upstream answers these with an internal error.
 		{name: "J8 no completions, count", edits: append(policy(succeededCount(7)), noCompletions), want: []string{noCompletionE}},
