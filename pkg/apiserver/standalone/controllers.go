@@ -33,6 +33,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/controller/garbagecollector"
 	"github.com/jobserver-dev/jobserver/pkg/controller/job"
 	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
+	"github.com/jobserver-dev/jobserver/pkg/controller/namespace"
 	"github.com/jobserver-dev/jobserver/pkg/controller/ttlafterfinished"
 	"github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned"
 	batchinformers "github.com/jobserver-dev/jobserver/pkg/generated/informers/externalversions"
@@ -43,8 +44,9 @@ type controllerBuilder struct {
 	loopback *restclient.Config
 	options  Options
 
+	// jobs and core are the caches that several controllers share. Pods in core are trimmed to what the Job controller reads.
 	jobs batchinformers.SharedInformerFactory
-	pods informers.SharedInformerFactory
+	core informers.SharedInformerFactory
 }
 
 func newControllerBuilder(loopback *restclient.Config, options Options) (*controllerBuilder, error) {
@@ -53,20 +55,20 @@ func newControllerBuilder(loopback *restclient.Config, options Options) (*contro
 	if err != nil {
 		return nil, err
 	}
-	podClient, err := kubernetes.NewForConfig(builder.client("pod-informers"))
+	coreClient, err := kubernetes.NewForConfig(builder.client("core-informers"))
 	if err != nil {
 		return nil, err
 	}
 	// No resync: the controllers are driven by events, and what has to happen later they put on their queues themselves.
 	builder.jobs = batchinformers.NewSharedInformerFactory(jobClient, 0)
-	builder.pods = informers.NewSharedInformerFactoryWithOptions(podClient, 0, informers.WithTransform(job.TrimPod))
+	builder.core = informers.NewSharedInformerFactoryWithOptions(coreClient, 0, informers.WithTransform(job.TrimPod))
 	return builder, nil
 }
 
 // startCaches starts the shared caches that a controller asked for.
 func (b *controllerBuilder) startCaches(ctx context.Context) {
 	b.jobs.StartWithContext(ctx)
-	b.pods.StartWithContext(ctx)
+	b.core.StartWithContext(ctx)
 }
 
 func (b *controllerBuilder) client(name string) *restclient.Config {
@@ -90,7 +92,7 @@ func (b *controllerBuilder) job(ctx context.Context) (part, error) {
 		JobClient:       jobClient,
 		PodClient:       podClient,
 		Jobs:            b.jobs.Batch().V1().Jobs(),
-		Pods:            b.pods.Core().V1().Pods(),
+		Pods:            b.core.Core().V1().Pods(),
 		Identity:        job.KubeIdentity(),
 		Workers:         b.options.Job.Syncs,
 		SyncBatchPeriod: b.options.Job.SyncBatchPeriod,
@@ -122,6 +124,23 @@ func (b *controllerBuilder) garbageCollector(ctx context.Context) (part, error) 
 		Metadata:  metadataClient,
 		Resources: collectedResources(),
 		Recorder:  recorder,
+	})
+}
+
+func (b *controllerBuilder) namespace(ctx context.Context) (part, error) {
+	kubeClient, err := kubernetes.NewForConfig(b.client(namespaceController))
+	if err != nil {
+		return nil, err
+	}
+	metadataClient, err := metadata.NewForConfig(b.client(namespaceController))
+	if err != nil {
+		return nil, err
+	}
+	return namespace.New(ctx, namespace.Config{
+		Core:      kubeClient.CoreV1(),
+		Metadata:  metadataClient,
+		Informer:  b.core.Core().V1().Namespaces(),
+		Resources: namespacedResources(),
 	})
 }
 

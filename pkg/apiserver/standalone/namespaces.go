@@ -51,6 +51,10 @@ func createSystemNamespaces(client kubernetes.Interface) genericapiserver.PostSt
 				}
 				return err == nil, nil
 			})
+			if hook.Err() != nil {
+				// The server stops before it was ready. An error would end the process on the spot, with etcd still open.
+				return nil
+			}
 			if err != nil {
 				return fmt.Errorf("create namespace %s: %w", name, err)
 			}

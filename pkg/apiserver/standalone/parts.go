@@ -72,6 +72,7 @@ func newParts(ctx context.Context, loopback *restclient.Config, options Options)
 		jobController:              builder.job,
 		ttlAfterFinishedController: builder.ttlAfterFinished,
 		garbageCollectorController: builder.garbageCollector,
+		namespaceController:        builder.namespace,
 	} {
 		if !enabled(name, options.Controllers) {
 			continue

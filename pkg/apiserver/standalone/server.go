@@ -41,7 +41,13 @@ import (
 // How long each stage of stopping may take. Together they stay below the ten seconds that service managers commonly wait.
 const (
 	stopParts = 4 * time.Second
-	stopAPI   = 3 * time.Second
+	stopAPI   = 4 * time.Second
+
+	// endWatches is for how long clients' watches may take to end by themselves, once told to.
+	endWatches = time.Second
+
+	// cutOff is when connections that are still busy then are cut.
+	cutOff = 2 * time.Second
 )
 
 // Server is a running standalone server.
@@ -167,12 +173,12 @@ func (s *Server) newAPI(config *apiserver.Config, options Options) (*genericapis
 	if s.agent != nil {
 		config.Extra.Core.Logs = s.agent
 	}
+	config.Generic.ShutdownWatchTerminationGracePeriod = endWatches
 	api, err := config.Complete().New()
 	if err != nil {
 		return nil, err
 	}
-	// Requests that take longer than this when the server stops are cut off; watches and followed logs always are.
-	api.ShutdownTimeout = stopAPI
+	api.ShutdownTimeout = cutOff
 	return api, nil
 }
 

@@ -88,7 +88,7 @@ func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 // Validate checks a new Job.
 func (s Strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
 	job := obj.(*batch.Job)
-	return validation.ValidateJobCreate(job, s.validationOptions(nil))
+	return validation.ValidateJobCreate(job, s.validationOptions())
 }
 
 // WarningsOnCreate returns what a client should know of a new Job that is valid all the same.
@@ -123,7 +123,7 @@ func (s Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 // ValidateUpdate checks a changed Job.
 func (s Strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
 	job, oldJob := obj.(*batch.Job), old.(*batch.Job)
-	return validation.ValidateJobUpdate(job, oldJob, s.validationOptions(oldJob))
+	return validation.ValidateJobUpdate(job, oldJob, s.validationOptions())
 }
 
 // WarningsOnUpdate returns what a client should know of a changed Job; nothing where the spec is as it was.
@@ -134,6 +134,6 @@ func (Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) [
 // Canonicalize does nothing: a valid Job has one form only.
 func (Strategy) Canonicalize(runtime.Object) {}
 
-func (s Strategy) validationOptions(*batch.Job) validation.Options {
+func (s Strategy) validationOptions() validation.Options {
 	return validation.Options{AllowTemplateEditWhileSuspended: s.group.TemplateEditable}
 }
