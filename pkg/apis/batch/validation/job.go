@@ -57,7 +57,7 @@ type Options struct {
 }
 
 // ValidateJobCreate returns why job can't be created; empty where it can. It expects what the strategy has prepared: name, UID, defaults, and
-// the generated selector and labels.
+// the generated selector and labels. The groups don't differ here so far; the options are taken so that no caller relies on it.
 func ValidateJobCreate(job *batch.Job, _ Options) field.ErrorList {
 	metadata, spec := field.NewPath("metadata"), field.NewPath("spec")
 	errs := validateObjectMeta(&job.ObjectMeta, metadata)
