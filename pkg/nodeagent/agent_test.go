@@ -199,7 +199,7 @@ func TestEnvironmentFromConfigMapThatComesLater(t *testing.T) {
 		state := mainState(pod).Waiting
 		return state != nil && state.Reason == "CreateContainerConfigError"
 	})
-	if message := mainState(got).Waiting.Message; !strings.Contains(message, `"settings" not found`) {
+	if message := mainState(got).Waiting.Message; !strings.Contains(message, `configmap "settings" not found`) {
 		t.Errorf("message %q", message)
 	}
 	if got.Status.Phase != corev1.PodPending {

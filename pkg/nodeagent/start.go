@@ -25,6 +25,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
@@ -142,12 +143,22 @@ type apiSource struct{ config Config }
 
 // ConfigMap implements configSource.
 func (s apiSource) ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error) {
-	return s.config.Client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+	configMap, err := s.config.Client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+	return configMap, singular(err, "configmap", name)
 }
 
 // Secret implements configSource.
 func (s apiSource) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	return s.config.Client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	secret, err := s.config.Client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	return secret, singular(err, "secret", name)
+}
+
+// singular says that an object isn't there in the words of a kubelet, which differ from an API server's by one letter.
+func singular(err error, kind, name string) error {
+	if apierrors.IsNotFound(err) {
+		return apierrors.NewNotFound(corev1.Resource(kind), name)
+	}
+	return err
 }
 
 // stopContainers asks for the end of containers. It is called on every look at the Pod until they have ended.

@@ -27,10 +27,11 @@ limitations under the License.
 // # Why it takes over in init
 //
 // The executable holds an API server and etcd, whose package initialisation alone costs tens of milliseconds and megabytes.
-// The Go runtime initialises packages in the order of their import paths as soon as their own imports are done, so a package
-// that imports nothing but small parts of the standard library comes before k8s.io and go.etcd.io. The init function here never returns in a
-// process that was started as a supervisor: nothing that sorts later is ever initialised or paged in. Hence the rule of
-// this package: import only the standard library, and as little of it as will do.
+// The Go runtime initialises packages in the order of their import paths, each as soon as its own imports are done. A package
+// that imports nothing but a few parts of the standard library therefore comes before nearly all of k8s.io and all that depends on it, and
+// the init function here never returns in a process that was started as a supervisor: what sorts later is never initialised or paged in.
+// GODEBUG=inittrace=1 shows the effect. Hence the rule of this package: import only the standard library, and as little of
+// it as will do. What remains is a process of about 1.5 MiB of memory of its own; the rest of its size is the executable, shared with the server.
 //
 // # What is on disk
 //
