@@ -129,31 +129,3 @@ func TestUpdateConditions(t *testing.T) {
 		})
 	}
 }
-
-func TestLongestGracePeriod(t *testing.T) {
-	t.Parallel()
-	pod := func(phase corev1.PodPhase, seconds ...int64) corev1.Pod {
-		p := corev1.Pod{Status: corev1.PodStatus{Phase: phase}}
-		for _, s := range seconds {
-			p.Spec.TerminationGracePeriodSeconds = new(s)
-		}
-		return p
-	}
-	cases := map[string]struct {
-		pods []corev1.Pod
-		want time.Duration
-	}{
-		"none":              {},
-		"the longest":       {pods: []corev1.Pod{pod(corev1.PodRunning, 5), pod(corev1.PodPending, 30), pod(corev1.PodRunning, 10)}, want: 30 * time.Second},
-		"ended Pods":        {pods: []corev1.Pod{pod(corev1.PodSucceeded, 60), pod(corev1.PodFailed, 60), pod(corev1.PodRunning, 1)}, want: time.Second},
-		"without a setting": {pods: []corev1.Pod{pod(corev1.PodRunning)}},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := longestGracePeriod(tc.pods); got != tc.want {
-				t.Errorf("got %v, want %v", got, tc.want)
-			}
-		})
-	}
-}

@@ -31,6 +31,9 @@ import (
 // finalizerEstimate is how long objects are assumed to wait for their finalizers, as upstream does.
 const finalizerEstimate = 15 * time.Second
 
+// terminationSlack is how long a node may take to kill and report a Pod whose deletionTimestamp, the end of its grace period, has passed.
+const terminationSlack = 5 * time.Second
+
 // pods are deleted gracefully, and nothing of what they may use goes before them.
 var pods = corev1.SchemeGroupVersion.WithResource("pods")
 
@@ -119,28 +122,44 @@ func (c *Controller) deleteResource(ctx context.Context, resource schema.GroupVe
 	return left, nil
 }
 
-// gracefulTermination is the longest grace period of the namespace's Pods that have not ended; 0 once that much time has
-// passed since the namespace was deleted.
+// gracefulTermination is how long the namespace's Pods may still take to end: the longest grace period of those that have
+// not, until that much time has passed since the namespace was deleted, as upstream has it; or as long as a Pod is within its own.
 func (c *Controller) gracefulTermination(ctx context.Context, ns *corev1.Namespace) (time.Duration, error) {
 	list, err := c.core.Pods(ns.Name).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return 0, fmt.Errorf("list pods for their grace periods: %w", err)
 	}
-	longest := longestGracePeriod(list.Items)
-	if c.clock.Since(ns.DeletionTimestamp.Time) >= longest {
-		return 0, nil
+	estimate := longestGracePeriod(list.Items)
+	if c.clock.Since(ns.DeletionTimestamp.Time) >= estimate {
+		estimate = 0
 	}
-	return longest, nil
+	return max(estimate, longestTermination(list.Items, c.clock.Now())), nil
 }
 
+// longestGracePeriod is the longest grace period of the Pods that have not ended.
 func longestGracePeriod(list []corev1.Pod) time.Duration {
 	var seconds int64
 	for i := range list {
-		pod := &list[i]
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if !ended && pod.Spec.TerminationGracePeriodSeconds != nil {
+		if pod := &list[i]; !ended(pod) && pod.Spec.TerminationGracePeriodSeconds != nil {
 			seconds = max(seconds, *pod.Spec.TerminationGracePeriodSeconds)
 		}
 	}
 	return time.Duration(seconds) * time.Second
+}
+
+// longestTermination is the time until the last of the Pods that are being deleted should be gone; 0 if that is past.
+// Upstream has no such rule, and reports Pods as stuck that were only deleted a moment ago, as namespaces are emptied
+// some time after their own deletion.
+func longestTermination(list []corev1.Pod, now time.Time) time.Duration {
+	var longest time.Duration
+	for i := range list {
+		if pod := &list[i]; !ended(pod) && pod.DeletionTimestamp != nil {
+			longest = max(longest, pod.DeletionTimestamp.Sub(now)+terminationSlack)
+		}
+	}
+	return longest
+}
+
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

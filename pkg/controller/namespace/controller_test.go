@@ -63,12 +63,16 @@ func namespace(name string, options ...namespaceOption) *corev1.Namespace {
 	return ns
 }
 
-func runningPod(name string, gracePeriodSeconds int64) *corev1.Pod {
-	return &corev1.Pod{
+func runningPod(name string, gracePeriodSeconds int64, options ...func(*corev1.Pod)) *corev1.Pod {
+	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name},
 		Spec:       corev1.PodSpec{TerminationGracePeriodSeconds: &gracePeriodSeconds},
 		Status:     corev1.PodStatus{Phase: corev1.PodRunning},
 	}
+	for _, option := range options {
+		option(pod)
+	}
+	return pod
 }
 
 var testResources = []schema.GroupVersionResource{jobs, pods, configMaps}
@@ -114,6 +118,15 @@ func TestSync(t *testing.T) {
 			live: namespace("ns"), wantDeleted: []string{"jobs", "pods"}, wantWait: 30 * time.Second,
 			content:        map[schema.GroupVersionResource][]item{pods: {{namespace: "ns", name: "p", graceful: true}}, configMaps: {{namespace: "ns", name: "c"}}},
 			pods:           []*corev1.Pod{runningPod("p", 30), runningPod("q", 10)},
+			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
+			wantTrue:       map[corev1.NamespaceConditionType]string{"NamespaceContentRemaining": "Some resources are remaining: pods. has 1 resource instances"},
+		},
+		"Pods that were deleted late, as the namespace waited first": {
+			live: namespace("ns"), wantDeleted: []string{"jobs", "pods"}, wantWait: 6 * time.Second,
+			content: map[schema.GroupVersionResource][]item{pods: {{namespace: "ns", name: "p", graceful: true}}},
+			pods: []*corev1.Pod{runningPod("p", 1, func(pod *corev1.Pod) {
+				pod.DeletionTimestamp = new(metav1.NewTime(deletedAt.Add(2 * time.Second)))
+			})},
 			wantFinalizers: []corev1.FinalizerName{"kubernetes"},
 			wantTrue:       map[corev1.NamespaceConditionType]string{"NamespaceContentRemaining": "Some resources are remaining: pods. has 1 resource instances"},
 		},
