@@ -43,7 +43,7 @@ func TestRandomJobs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range int64(150) {
+			for seed := range int64(60) {
 				filler := apifuzzer.FuzzerFor(apifuzzer.MergeFuzzerFuncs(metafuzzer.Funcs, funcs), rand.NewSource(seed), codecs)
 				job, old := &batch.Job{}, &batch.Job{}
 				filler.Fill(job)
