@@ -38,12 +38,12 @@ import (
 const (
 	namespace = "default"
 	jobName   = "work"
-	patience  = 5 * time.Second
+	patience  = 30 * time.Second
 )
 
 // env is a controller with its caches against a fake API, on a fake clock.
 type env struct {
-	t          *testing.T
+	t          testing.TB
 	ctx        context.Context
 	api        *fakeAPI
 	clock      *clocktesting.FakeClock
@@ -53,14 +53,14 @@ type env struct {
 }
 
 // newEnv returns an env whose caches run, and whose controller does not: tests call sync, or start.
-func newEnv(t *testing.T, change ...func(*Config)) *env {
+func newEnv(t testing.TB, change ...func(*Config)) *env {
 	t.Helper()
 	clock := clocktesting.NewFakeClock(epoch)
 	return newEnvOn(t, newFakeAPI(clock), clock, change...)
 }
 
 // newEnvOn returns an env with a new controller on an existing API, as after a restart.
-func newEnvOn(t *testing.T, api *fakeAPI, clock *clocktesting.FakeClock, change ...func(*Config)) *env {
+func newEnvOn(t testing.TB, api *fakeAPI, clock *clocktesting.FakeClock, change ...func(*Config)) *env {
 	t.Helper()
 	_, ctx := ktesting.NewTestContext(t)
 	ctx, cancel := context.WithCancel(ctx)

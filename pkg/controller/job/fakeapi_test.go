@@ -32,7 +32,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apimachinery/pkg/watch"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/clock"
@@ -302,66 +301,6 @@ func (a *fakeAPI) patchedPod(action clienttesting.PatchActionImpl) (*corev1.Pod,
 			field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), after.UID, "field is immutable")})
 	}
 	return after, nil
-}
-
-// gate lets events pass while it is open.
-type gate struct {
-	mu     sync.Mutex
-	opened *sync.Cond
-	closed bool
-}
-
-func (g *gate) init() { g.opened = sync.NewCond(&g.mu) }
-
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-}
-
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = false
-	g.opened.Broadcast()
-}
-
-func (g *gate) pass() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for g.closed {
-		g.opened.Wait()
-	}
-}
-
-// gatedWatch is the tracker's watch behind a gate.
-func gatedWatch(tracker clienttesting.ObjectTracker, g *gate) clienttesting.WatchReactionFunc {
-	return func(action clienttesting.Action) (bool, watch.Interface, error) {
-		inner, err := tracker.Watch(action.GetResource(), action.GetNamespace(), action.(clienttesting.WatchActionImpl).ListOptions)
-		if err != nil {
-			return true, nil, err
-		}
-		out := make(chan watch.Event)
-		outer := watch.NewProxyWatcher(out)
-		go func() {
-			defer close(out)
-			defer inner.Stop()
-			for {
-				select {
-				case <-outer.StopChan():
-					return
-				case event := <-inner.ResultChan():
-					g.pass()
-					select {
-					case out <- event:
-					case <-outer.StopChan():
-						return
-					}
-				}
-			}
-		}()
-		return true, outer, nil
-	}
 }
 
 // podNamed returns the Pod as the API has it, nil where it has none.

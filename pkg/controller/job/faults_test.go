@@ -175,7 +175,7 @@ func TestQuotaSlowsCreationsDown(t *testing.T) {
 	quota := e.api.fail(fault{verb: "create", resource: "pods", times: -1,
 		err: apierrors.NewForbidden(podsResource.GroupResource(), "", errLost)})
 	e.start()
-	e.create(newJob(sized(100, 100)))
+	e.create(newJob(sized(40, 40)))
 	started := e.clock.Now()
 	e.until("a minute has passed", func() bool { return e.clock.Since(started).Minutes() >= 1 })
 	// Retries after 1, 2, 4, 8, 16 and 32 seconds, each with one creation; and the sync of the status write.
@@ -183,7 +183,7 @@ func TestQuotaSlowsCreationsDown(t *testing.T) {
 		t.Errorf("%d creations were tried in a minute, want about 7", hits)
 	}
 	e.api.heal()
-	e.until("all Pods are active", func() bool { return len(e.activePods()) == 100 })
+	e.until("all Pods are active", func() bool { return len(e.activePods()) == 40 })
 }
 
 func TestTerminatingNamespaceIsLeftInPeace(t *testing.T) {

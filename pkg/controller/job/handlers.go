@@ -169,11 +169,11 @@ func (c *Controller) podDeleted(pod *corev1.Pod) {
 
 // podOfOwner handles a Pod that has a controller and is not being deleted.
 func (c *Controller) podOfOwner(pod *corev1.Pod, urgent bool) {
-	if job := c.ownerOf(pod); job != nil {
+	if job := c.ownerOf(pod); job != nil && !finished(job) {
 		c.podsChanged(job, urgent)
 		return
 	}
-	// Of a Job that was deleted before the cache had the Pod, say. The orphan worker looks closer.
+	// Of a Job that finished or was deleted before the cache had the Pod, say. The orphan worker looks closer.
 	if c.config.Identity.controllerRef(pod) != nil && c.config.Identity.Tracks(pod) {
 		c.queueOrphan(pod)
 	}

@@ -76,6 +76,13 @@ func TestOrphanedPodsLoseTheFinalizer(t *testing.T) {
 			},
 		},
 		{
+			name: "owner had finished before the Pod was seen",
+			pod:  func(job *batchv1.Job) func(*corev1.Pod) { return ownedBy(job) },
+			job: func(job *batchv1.Job) {
+				job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue}}
+			},
+		},
+		{
 			name: "owner is left to another controller",
 			pod: func(job *batchv1.Job) func(*corev1.Pod) {
 				return func(pod *corev1.Pod) {

@@ -141,7 +141,12 @@ func (c *Controller) planAndAct(ctx context.Context, job *batchv1.Job, state *jo
 	}
 	c.announce(job, p, status)
 	if !p.NextSync.IsZero() {
-		c.queue.AddAfter(jobKey(job), p.NextSync.Sub(c.clock.Now()))
+		delay := p.NextSync.Sub(c.clock.Now())
+		if actErr != nil {
+			// What remains to be done at once includes what failed: that must not get around the back-off.
+			delay = max(delay, c.config.RetryBackoff)
+		}
+		c.queue.AddAfter(jobKey(job), delay)
 	}
 	return p.Metrics.Action, actErr
 }
