@@ -165,7 +165,7 @@ func (a *Agent) watchAPI() error {
 	a.nodes = nodeFactory.Core().V1().Nodes().Lister()
 	podHandler, err := podFactory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { a.observePod(object) },
-		UpdateFunc: func(_, object any) { a.observePod(object) },
+		UpdateFunc: a.updatePod,
 		DeleteFunc: a.forgetPod,
 	})
 	if err != nil {
@@ -279,6 +279,16 @@ func (a *Agent) observePod(object any) {
 	}
 	a.mu.Unlock()
 	a.queue.Add(pod.UID)
+}
+
+// updatePod takes in a change. After a gap in the watch, a Pod that was deleted and another one made in its name look like one.
+func (a *Agent) updatePod(old, object any) {
+	before, beforeOK := old.(*corev1.Pod)
+	after, afterOK := object.(*corev1.Pod)
+	if beforeOK && afterOK && before.UID != after.UID {
+		a.forgetPod(before)
+	}
+	a.observePod(object)
 }
 
 // forgetPod takes note that a Pod's object is gone: deleted by force, or after its end.

@@ -285,6 +285,31 @@ func TestForcedDeletionKills(t *testing.T) {
 	}
 }
 
+func TestPodReplacedUnderItsName(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	old := c.create(t, shellPod("name", "echo $$ > pid; sleep 1000"))
+	c.wait(t, "name", "running", isRunning)
+	pid, err := strconv.Atoi(c.waitWorkFile(t, old, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := shellPod("name", "echo fresh")
+	fresh.UID, fresh.Status.Phase = "another", corev1.PodPending
+	if err := c.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), fresh, namespace); err != nil {
+		t.Fatal(err)
+	}
+	c.waitPhase(t, "name", corev1.PodSucceeded)
+	if log := c.log(t, "name", nil); log != "fresh\n" {
+		t.Errorf("the log is %q", log)
+	}
+	waitFor(t, "the end of the old Pod's process", func() bool { return !alive(pid) })
+	waitFor(t, "the end of the old Pod's files", func() bool {
+		_, err := os.Stat(c.root + "/pods/" + string(old.UID))
+		return os.IsNotExist(err)
+	})
+}
+
 func TestPreStopHook(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)

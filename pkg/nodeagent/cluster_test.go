@@ -71,18 +71,14 @@ func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 // startAgent starts an agent on the cluster's root folder and waits until it is ready.
 func (c *cluster) startAgent(t *testing.T) {
 	t.Helper()
-	executable, err := os.Executable()
+	agent, err := New(c.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.config.SupervisorPath = executable
-	if c.agent, err = New(c.config); err != nil {
-		t.Fatal(err)
-	}
+	c.agent = agent
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	c.cancel, c.done = cancel, done
-	agent := c.agent
 	go func() {
 		defer close(done)
 		if err := agent.Run(ctx); err != nil {

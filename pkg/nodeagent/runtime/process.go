@@ -144,10 +144,10 @@ func (p *Process) Prepare(ctx context.Context, pod Pod) (Pod, error) {
 	record := filepath.Join(p.podDir(pod.UID), podRecord)
 	var kept Pod
 	found, err := supervisor.ReadRecord(record, &kept)
-	if err != nil {
+	if err != nil && !found {
 		return Pod{}, err
 	}
-	if !found {
+	if !found || err != nil {
 		kept = pod
 		if err := supervisor.WriteRecord(record, pod, false); err != nil {
 			return Pod{}, err

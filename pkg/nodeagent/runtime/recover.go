@@ -52,7 +52,7 @@ func (p *Process) recoverPod(ctx context.Context, uid types.UID) error {
 	pod := Pod{UID: uid}
 	// A folder without record is the trace of a crash while it was made, or while it was deleted: it is kept, with
 	// the name alone, so that it gets deleted with the Pod.
-	if _, err := supervisor.ReadRecord(filepath.Join(p.podDir(uid), podRecord), &pod); err != nil {
+	if err := readLenient(ctx, filepath.Join(p.podDir(uid), podRecord), &pod); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -79,10 +79,20 @@ func (p *Process) recoverPod(ctx context.Context, uid types.UID) error {
 	return nil
 }
 
+// readLenient reads a record that may be missing or, after a power cut, empty: it is left as it is then.
+func readLenient(ctx context.Context, path string, record any) error {
+	found, err := supervisor.ReadRecord(path, record)
+	if err != nil && found {
+		klog.FromContext(ctx).Info("Found a record that can't be read and goes on without it", "path", path, "reason", err.Error())
+		return nil
+	}
+	return err
+}
+
 // recoverAttempt is the table of crash windows in package supervisor's comment, in code.
 func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 	var record intent
-	if _, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixIntent), &record); err != nil {
+	if err := readLenient(ctx, p.path(id, supervisor.SuffixIntent), &record); err != nil {
 		return err
 	}
 	found := &entry{Container: Container{ID: id, Running: true, StartedAt: record.CreatedAt, Backoff: record.Backoff}}
@@ -94,11 +104,11 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 	var exit supervisor.Exit
 	ended, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixExit), &exit)
 	if err != nil {
-		return err
+		return err // it was synced: not a power cut, but a broken disk
 	}
 	var running supervisor.Running
 	inCharge, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixRunning), &running)
-	if err != nil {
+	if err != nil && !inCharge {
 		return err
 	}
 	logger := klog.FromContext(ctx).WithValues("podUID", id.PodUID, "container", id.Container, "attempt", id.Attempt)

@@ -177,6 +177,31 @@ func TestRecoverRecords(t *testing.T) {
 	}
 }
 
+// What was not synced before a power cut may be there and empty.
+func TestRecoverEmptyRecords(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, t.TempDir())
+	id := ID{PodUID: "pod", Container: "main"}
+	if err := os.MkdirAll(f.containerDir(id), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{f.podDir("pod") + "/" + podRecord, f.path(id, supervisor.SuffixIntent), f.path(id, supervisor.SuffixRunning)} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f = restart(t, f)
+	if got, ok := f.get(id); !ok || got.Running || got.Failure != FailureLost {
+		t.Errorf("found %+v (%t), want it lost", got, ok)
+	}
+	if kept, err := f.Prepare(t.Context(), Pod{UID: "pod", Namespace: "default", Name: "test"}); err != nil || kept.Name != "test" {
+		t.Errorf("the Pod's record is %+v, error %v", kept, err)
+	}
+	if got, ok := f.get(id); !ok || got.Failure != FailureLost {
+		t.Errorf("after Prepare found %+v (%t), want it lost", got, ok)
+	}
+}
+
 func TestHalfASpecStartsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, t.TempDir())

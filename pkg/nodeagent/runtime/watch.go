@@ -104,7 +104,7 @@ func (e *entry) apply(exit supervisor.Exit) {
 // on record as ended may be followed by the next one.
 func (p *Process) recordLost(id ID, why string) (supervisor.Exit, error) {
 	var running supervisor.Running
-	if _, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixRunning), &running); err != nil {
+	if found, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixRunning), &running); err != nil && !found {
 		return supervisor.Exit{}, err
 	}
 	if err := killSession(running); err != nil {

@@ -90,7 +90,8 @@ func WriteRecord(path string, record any, sync bool) error {
 	return nil
 }
 
-// ReadRecord reads what WriteRecord wrote. It returns false without an error where the file doesn't exist.
+// ReadRecord reads what WriteRecord wrote. It returns false without an error where the file doesn't exist, and true with an
+// error where it exists but holds no record: what was not synced may be empty after a power cut.
 func ReadRecord(path string, record any) (bool, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -100,7 +101,7 @@ func ReadRecord(path string, record any) (bool, error) {
 		return false, fmt.Errorf("read record: %w", err)
 	}
 	if err := json.Unmarshal(data, record); err != nil {
-		return false, fmt.Errorf("decode record %s: %w", path, err)
+		return true, fmt.Errorf("decode record %s: %w", path, err)
 	}
 	return true, nil
 }
