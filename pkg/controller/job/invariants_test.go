@@ -25,6 +25,7 @@ import (
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch/validation"
 )
 
 // The fake API checks each write of the controller against what must never happen; a test fails on a violation whatever
@@ -34,8 +35,20 @@ func (a *fakeAPI) violation(format string, args ...any) {
 	a.violations = append(a.violations, fmt.Sprintf(format, args...))
 }
 
-// checkStatus: counters never fall, a terminal condition never changes.
+// checkStatus: the API accepts the status, counters never fall, a terminal condition never changes.
 func (a *fakeAPI) checkStatus(now *batchv1.Job, next batchv1.JobStatus) {
+	written := now.DeepCopy()
+	written.Status = next
+	var old, job batch.Job
+	for _, err := range []error{
+		batchv1.Convert_v1_Job_To_batch_Job(now.DeepCopy(), &old, nil),
+		batchv1.Convert_v1_Job_To_batch_Job(written, &job, nil),
+		validation.ValidateJobStatusUpdate(&job, &old).ToAggregate(),
+	} {
+		if err != nil {
+			a.violation("the status %+v can't follow %+v: %v", next, now.Status, err)
+		}
+	}
 	if next.Failed < now.Status.Failed || next.Succeeded < now.Status.Succeeded {
 		a.violation("counters fall from %d succeeded, %d failed to %d, %d", now.Status.Succeeded, now.Status.Failed, next.Succeeded, next.Failed)
 	}

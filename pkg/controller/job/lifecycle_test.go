@@ -191,3 +191,76 @@ func TestEventsRegardTheJob(t *testing.T) {
 		return len(want) == 0
 	})
 }
+
+func TestOwnIdentityBesideAnotherJobController(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, func(c *Config) { c.Identity = OwnIdentity() })
+	e.start()
+	theirs := newJob()
+	theirs.Name, theirs.UID = "theirs", "theirs"
+	e.addPod("theirs", nil, ownedBy(theirs), func(pod *corev1.Pod) { pod.DeletionTimestamp = new(metav1.Now()) })
+	e.create(newJob())
+	e.until("a Pod is active", func() bool { return len(e.activePods()) == 1 })
+	pod := e.activePods()[0]
+	if ref := metav1.GetControllerOf(pod); ref.APIVersion != "batch.jobserver.dev/v1" || ref.Kind != "Job" {
+		t.Errorf("the Pod is owned by %s %s", ref.APIVersion, ref.Kind)
+	}
+	if len(pod.Finalizers) != 1 || pod.Finalizers[0] != batch.TrackingFinalizer {
+		t.Errorf("the Pod has the finalizers %v", pod.Finalizers)
+	}
+	e.end(pod, 0)
+	e.until("the Job is complete", func() bool { return condition(e.job(), batchv1.JobComplete) != nil })
+	e.until("the Pod is released", func() bool { return len(e.api.podNamed(namespace, pod.Name).Finalizers) == 0 })
+	if left := e.api.podNamed(namespace, "theirs"); len(left.Finalizers) != 1 {
+		t.Error("the finalizer of another Job controller's Pod was removed")
+	}
+}
+
+func TestScaleDownDeletesWithoutCounting(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.start()
+	e.create(newJob(sized(5, 10)))
+	e.until("5 Pods are active", func() bool { return len(e.activePods()) == 5 })
+	for _, pod := range e.activePods() {
+		e.run(pod)
+	}
+	e.change(func(job *batchv1.Job) { job.Spec.Parallelism = new(int32(2)) })
+	e.until("the status shows 2 active and 3 terminating", func() bool {
+		status := e.job().Status
+		return status.Active == 2 && status.Terminating != nil && *status.Terminating == 3
+	})
+	for _, pod := range e.pods() {
+		if pod.DeletionTimestamp != nil {
+			e.end(pod, 143)
+		}
+	}
+	e.until("the deleted Pods are gone", func() bool { return len(e.pods()) == 2 })
+	e.until("the status shows it", func() bool { return *e.job().Status.Terminating == 0 })
+	if status := e.job().Status; status.Failed != 0 || status.Active != 2 {
+		t.Errorf("status %+v, want 2 active and no failure", status)
+	}
+}
+
+func TestLostPodIsReplaced(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.start()
+	e.create(newJob(sized(2, 2), indexed))
+	e.until("2 Pods are active", func() bool { return len(e.activePods()) == 2 })
+	lost := e.activePods()[0]
+	// Somebody forced it away, finalizer and all.
+	if err := e.api.pods.Tracker().Delete(podsResource, namespace, lost.Name); err != nil {
+		t.Fatal(err)
+	}
+	e.until("it is replaced", func() bool { return len(e.activePods()) == 2 })
+	e.until("the Job completes", func() bool {
+		for _, pod := range e.activePods() {
+			e.end(pod, 0)
+		}
+		return condition(e.job(), batchv1.JobComplete) != nil
+	})
+	if status := e.job().Status; status.CompletedIndexes != "0,1" || status.Succeeded != 2 {
+		t.Errorf("status %+v, want both indexes", status)
+	}
+}
