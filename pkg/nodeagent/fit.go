@@ -43,12 +43,11 @@ func demand(pod *corev1.Pod) corev1.ResourceList {
 // misfits returns why the Pod can't run on the node now, in the words of Kubernetes' scheduler; nothing where it can. used is
 // the demand of all Pods on the node together.
 func misfits(pod *corev1.Pod, node *corev1.Node, used corev1.ResourceList) []string {
-	var reasons []string
-	if untolerated := nodeMisfit(pod, node); untolerated != "" {
+	if never := nodeMisfit(pod, node); never != "" {
 		// As with the scheduler, resources aren't looked at then.
-		return []string{untolerated}
+		return []string{never}
 	}
-	reasons = append(reasons, constraintMisfits(pod)...)
+	reasons := constraintMisfits(pod)
 	for name, wanted := range demand(pod) {
 		free := node.Status.Allocatable[name].DeepCopy()
 		free.Sub(used[name])

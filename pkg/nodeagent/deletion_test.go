@@ -1,0 +1,168 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodeagent
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestDeletionEndsTheProcesses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		script    string
+		grace     *int64
+		wantPhase corev1.PodPhase
+		wantCode  int32
+	}{
+		"by SIGTERM":       {"", nil, corev1.PodFailed, 143},
+		"handles SIGTERM":  {"trap 'exit 0' TERM; ", nil, corev1.PodSucceeded, 0},
+		"ignores SIGTERM":  {"trap '' TERM; ", new(int64(1)), corev1.PodFailed, 137},
+		"has left a child": {"setsid sleep 1000 & echo $! > child; ", nil, corev1.PodFailed, 143},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t)
+			pod := shellPod("victim", test.script+"echo $$ > pid; while :; do sleep 0.01; done")
+			// What a Job's Pods have: the status must be written before the object may go.
+			pod.Finalizers = []string{"batch.kubernetes.io/job-tracking"}
+			pod = c.create(t, pod)
+			c.wait(t, "victim", "running", isRunning)
+			pids := []string{c.waitWorkFile(t, pod, "pid"), c.workFile(pod, "child")}
+			c.delete(t, "victim", metav1.DeleteOptions{GracePeriodSeconds: test.grace})
+			got := c.waitPhase(t, "victim", test.wantPhase)
+			if state := mainState(got).Terminated; state == nil || state.ExitCode != test.wantCode {
+				t.Errorf("the container's state is %+v, want exit code %d", mainState(got), test.wantCode)
+			}
+			for _, text := range pids {
+				if pid, err := strconv.Atoi(text); err == nil && alive(pid) {
+					t.Errorf("process %d is still alive", pid)
+				}
+			}
+			// The agent has asked for the final deletion, which the finalizer holds up. It must not ask again and again.
+			got = c.wait(t, "victim", "finally deleted", func(pod *corev1.Pod) bool { return *pod.DeletionGracePeriodSeconds == 0 })
+			got.Finalizers = nil
+			if err := c.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), namespace, "victim"); err != nil {
+				t.Fatal(err)
+			}
+			c.waitGone(t, pod)
+			deletions := 0
+			for _, action := range c.Actions() {
+				if action.Matches("delete", "pods") {
+					deletions++
+				}
+			}
+			if deletions != 2 {
+				t.Errorf("%d deletions, want ours and the agent's one", deletions)
+			}
+			c.waitEvents(t, "victim", "Killing")
+		})
+	}
+}
+
+func TestForcedDeletionKills(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	pod := c.create(t, shellPod("forced", "trap '' TERM; echo $$ > pid; while :; do sleep 0.01; done"))
+	c.wait(t, "forced", "running", isRunning)
+	pid, err := strconv.Atoi(c.waitWorkFile(t, pod, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.delete(t, "forced", metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+	c.waitGone(t, pod)
+	if alive(pid) {
+		t.Errorf("process %d is still alive", pid)
+	}
+}
+
+func TestPodReplacedUnderItsName(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	old := c.create(t, shellPod("name", "echo $$ > pid; sleep 1000"))
+	c.wait(t, "name", "running", isRunning)
+	pid, err := strconv.Atoi(c.waitWorkFile(t, old, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := shellPod("name", "echo fresh")
+	fresh.UID, fresh.Status.Phase = "another", corev1.PodPending
+	if err := c.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), fresh, namespace); err != nil {
+		t.Fatal(err)
+	}
+	c.waitPhase(t, "name", corev1.PodSucceeded)
+	if log := c.log(t, "name", nil); log != "fresh\n" {
+		t.Errorf("the log is %q", log)
+	}
+	waitFor(t, "the end of the old Pod's process", func() bool { return !alive(pid) })
+	waitFor(t, "the end of the old Pod's files", func() bool {
+		_, err := os.Stat(c.root + "/pods/" + string(old.UID))
+		return os.IsNotExist(err)
+	})
+}
+
+func TestPreStopHook(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	pod := shellPod("hook", "while [ ! -e hooked ]; do sleep 0.01; done; echo hooked; sleep 1000")
+	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", "touch hooked; sleep 0.1"}}}}
+	pod.Finalizers = []string{"example.com/keep"}
+	c.create(t, pod)
+	c.wait(t, "hook", "running", isRunning)
+	c.delete(t, "hook", metav1.DeleteOptions{})
+	c.waitPhase(t, "hook", corev1.PodFailed)
+	if log := c.log(t, "hook", nil); log != "hooked\n" {
+		t.Errorf("the log is %q, want the hook to have run", log)
+	}
+}
+
+func TestActiveDeadline(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	pod := shellPod("late", "trap 'exit 0' TERM; echo $$ > pid; while :; do sleep 0.01; done")
+	pod.Spec.ActiveDeadlineSeconds = new(int64(1))
+	pod = c.create(t, pod)
+	got := c.waitPhase(t, "late", corev1.PodFailed)
+	if got.Status.Reason != "DeadlineExceeded" || got.Status.Message != "Pod was active on the node longer than the specified deadline" {
+		t.Errorf("reason %q, message %q", got.Status.Reason, got.Status.Message)
+	}
+	if pid, err := strconv.Atoi(c.workFile(pod, "pid")); err != nil || alive(pid) {
+		t.Errorf("process %d is still alive (%v)", pid, err)
+	}
+}
+
+func TestStopAll(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	polite := c.create(t, shellPod("polite", "trap 'exit 0' TERM; echo $$ > pid; while :; do sleep 0.01; done"))
+	c.waitWorkFile(t, polite, "pid")
+	c.wait(t, "polite", "running", isRunning)
+	if err := c.agent.StopAll(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.waitPhase(t, "polite", corev1.PodSucceeded)
+	c.create(t, shellPod("late", "true"))
+	c.wait(t, "late", "bound", func(pod *corev1.Pod) bool { return pod.Spec.NodeName != "" })
+	if containers := c.agent.runtime.Containers("uid-2"); len(containers) > 0 {
+		t.Errorf("started %v after StopAll", containers)
+	}
+}

@@ -1,0 +1,109 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package nodeagent
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestFallbackToLogs(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	pod := shellPod("message", "echo why; exit 1")
+	pod.Spec.Containers[0].TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
+	c.create(t, pod)
+	got := c.waitPhase(t, "message", corev1.PodFailed)
+	if message := mainState(got).Terminated.Message; message != "why\n" {
+		t.Errorf("termination message %q, want the log", message)
+	}
+}
+
+func TestFollowLog(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	pod := c.create(t, shellPod("follow", "echo one; while [ ! -e go ]; do sleep 0.01; done; echo two; printf three"))
+	c.wait(t, "follow", "running", isRunning)
+	reader, err := c.agent.OpenLog(t.Context(), c.get(t, "follow"), "main", &corev1.PodLogOptions{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	buffer := make([]byte, 100)
+	n, err := reader.Read(buffer)
+	if err != nil || string(buffer[:n]) != "one\n" {
+		t.Fatalf("read %q, error %v", buffer[:n], err)
+	}
+	if err := os.WriteFile(c.agent.runtime.WorkingDir(pod.UID)+"/go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var rest strings.Builder
+	for {
+		n, err := reader.Read(buffer)
+		rest.Write(buffer[:n])
+		if err != nil {
+			break
+		}
+	}
+	if rest.String() != "two\nthree" {
+		t.Errorf("read %q, want the rest of the log", rest.String())
+	}
+}
+
+func TestLogOptions(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.create(t, shellPod("log", "echo one; echo two; echo three; echo oops >&2"))
+	c.waitPhase(t, "log", corev1.PodSucceeded)
+	// The order of lines of different streams is not defined, so each case reads one of them, and tails reach over both.
+	stdout, stderr := new(corev1.LogStreamStdout), new(corev1.LogStreamStderr)
+	tests := map[string]struct {
+		options corev1.PodLogOptions
+		want    string
+	}{
+		"all":     {corev1.PodLogOptions{Stream: stdout}, "one\ntwo\nthree\n"},
+		"stderr":  {corev1.PodLogOptions{Stream: stderr}, "oops\n"},
+		"limit":   {corev1.PodLogOptions{Stream: stdout, LimitBytes: new(int64(5))}, "one\nt"},
+		"tail":    {corev1.PodLogOptions{Stream: stdout, TailLines: new(int64(100))}, "one\ntwo\nthree\n"},
+		"no tail": {corev1.PodLogOptions{TailLines: new(int64(0))}, ""},
+		"since":   {corev1.PodLogOptions{SinceTime: new(metav1.NewTime(time.Now().Add(time.Hour)))}, ""},
+		"seconds": {corev1.PodLogOptions{Stream: stdout, SinceSeconds: new(int64(1000))}, "one\ntwo\nthree\n"},
+	}
+	for name, test := range tests {
+		if got := c.log(t, "log", &test.options); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+	if got := c.log(t, "log", &corev1.PodLogOptions{TailLines: new(int64(2))}); strings.Count(got, "\n") != 2 {
+		t.Errorf("tail of two lines: %q", got)
+	}
+	stamped := c.log(t, "log", &corev1.PodLogOptions{Stream: stderr, Timestamps: true})
+	stamp, rest, _ := strings.Cut(stamped, " ")
+	if _, err := time.Parse(time.RFC3339Nano, stamp); err != nil || rest != "oops\n" {
+		t.Errorf("with timestamps: %q (%v)", stamped, err)
+	}
+	_, err := c.agent.OpenLog(t.Context(), c.get(t, "log"), "main", &corev1.PodLogOptions{Previous: true})
+	if want := `previous terminated container "main" in pod "log" not found`; !apierrors.IsBadRequest(err) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
