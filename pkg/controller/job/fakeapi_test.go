@@ -64,6 +64,9 @@ type fakeAPI struct {
 	// writesLeft is how many more writes of the controller succeed; negative: all.
 	writesLeft int
 
+	// chance, where set, decides on the fault of a write of the controller.
+	chance func() *fault
+
 	// violations are what should never have been asked for.
 	violations []string
 
@@ -143,6 +146,13 @@ func (a *fakeAPI) crash(n int) {
 	a.writesLeft = n
 }
 
+// toss makes chance decide on the faults of the controller's writes; nil: no more.
+func (a *fakeAPI) toss(chance func() *fault) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.chance = chance
+}
+
 // crashed tells whether the API has refused a write.
 func (a *fakeAPI) crashed() bool {
 	a.mu.Lock()
@@ -156,6 +166,9 @@ func (a *fakeAPI) faultFor(action clienttesting.Action) *fault {
 			return &fault{err: errDown}
 		}
 		a.writesLeft--
+	}
+	if isControllerWrite(action) && a.chance != nil {
+		return a.chance()
 	}
 	for _, f := range a.faults {
 		if f.times != 0 && action.Matches(f.verb, f.resource) && action.GetSubresource() == f.subresource {
