@@ -23,8 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// nextBackoff returns the record with the Pods in it that have ended since (rule B55): failures add up, a success forgets those that
-// ended no later than it did.
+// nextBackoff returns the record with the Pods in it that have ended since (rule B55): failures add up, a success forgets
+// those that ended no later than it did.
 func nextBackoff(s *state) BackoffRecord {
 	record := s.in.Backoff
 	record.Seen = nil
@@ -64,8 +64,8 @@ func nextBackoff(s *state) BackoffRecord {
 	return record
 }
 
-// failureDelay is how long a replacement has to wait after so many failures in a row, the last at the given time: FailureBackoff doubled
-// with each further failure up to FailureBackoffMax, less the time that has passed (rule B56).
+// failureDelay is how long a replacement has to wait after so many failures in a row, the last at the given time:
+// FailureBackoff doubled with each further failure up to FailureBackoffMax, less the time that has passed (rule B56).
 func (l Limits) failureDelay(failures int64, last, now time.Time) time.Duration {
 	if failures <= 0 {
 		return 0
@@ -78,7 +78,8 @@ func (l Limits) failureDelay(failures int64, last, now time.Time) time.Duration 
 	return max(0, delay-now.Sub(last))
 }
 
-// creationDelay is how long the Job has to wait before any Pod may be created. With a limit per index each index waits on its own.
+// creationDelay is how long the Job has to wait before any Pod may be created. With a limit per index each index waits on
+// its own.
 func creationDelay(s *state, record BackoffRecord) time.Duration {
 	delay := s.disruptionDelay(record.DisruptionsSettled)
 	if !hasLimitPerIndex(s.job) {
@@ -87,8 +88,8 @@ func creationDelay(s *state, record BackoffRecord) time.Duration {
 	return delay
 }
 
-// indexDelay is how long the index has to wait for its next Pod (rule B59). After a disruption it does not: the delay for the failures
-// before it has passed already.
+// indexDelay is how long the index has to wait for its next Pod (rule B59). After a disruption it does not: the delay for
+// the failures before it has passed already.
 func (s *state) indexDelay(index int) time.Duration {
 	last := s.awaitingReplacement[index]
 	if last == nil || last.result.kind == resultDisrupted {

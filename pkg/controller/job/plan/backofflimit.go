@@ -24,7 +24,8 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// ruleBackoffLimit fails the Job once more Pods have failed than backoffLimit bears, or their containers were restarted too often.
+// ruleBackoffLimit fails the Job once more Pods have failed than backoffLimit bears, or their containers were restarted too
+// often.
 func ruleBackoffLimit(s *state) *Verdict {
 	if s.tally.failed <= backoffLimit(s.job) && !restartedTooOften(s) {
 		return nil
@@ -36,8 +37,8 @@ func backoffLimit(job *batchv1.Job) int32 {
 	return ptr.Deref(job.Spec.BackoffLimit, kubernetesBackoffLimit)
 }
 
-// restartedTooOften says whether the containers of Pods that have not ended were restarted backoffLimit times in all, or at all
-// where it is 0 (rule B26). Only with restartPolicy OnFailure are there restarts instead of new Pods.
+// restartedTooOften says whether the containers of Pods that have not ended were restarted backoffLimit times in all, or at
+// all where it is 0 (rule B26). Only with restartPolicy OnFailure are there restarts instead of new Pods.
 func restartedTooOften(s *state) bool {
 	if s.job.Spec.Template.Spec.RestartPolicy != corev1.RestartPolicyOnFailure {
 		return false

@@ -23,14 +23,14 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// runsUntilDeleted says whether the Job is a pool of workers that never completes, as the guide has it. Unset is Kubernetes' way: a work
-// queue is done once one Pod succeeded and all have ended.
+// runsUntilDeleted says whether the Job is a pool of workers that never completes, as the guide has it. Unset is
+// Kubernetes' way: a work queue is done once one Pod succeeded and all have ended.
 func runsUntilDeleted(job *batchv1.Job) bool {
 	return job.Spec.Completions == nil && job.Spec.WorkQueuePolicy != nil && *job.Spec.WorkQueuePolicy == batchv1.WorkQueueRunUntilDeleted
 }
 
-// ruleCompletions completes the Job once as many Pods as it asks for have succeeded, or the work queue is done. It waits until no Pod is
-// active, and until that is sure: a Pod that the cache does not show yet may be.
+// ruleCompletions completes the Job once as many Pods as it asks for have succeeded, or the work queue is done. It waits
+// until no Pod is active, and until that is sure: a Pod that the cache does not show yet may be.
 func ruleCompletions(s *state) *Verdict {
 	if len(s.active) > 0 || !s.in.Observed || runsUntilDeleted(s.job) {
 		return nil

@@ -25,8 +25,8 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// Compute decides what the sync that in describes must do. It has no errors: an Input that it cannot act on (a completion mode that
-// it does not know) gives a Plan that does nothing and says so by an event.
+// Compute decides what the sync that in describes must do. It has no errors: an Input that it cannot act on (a completion
+// mode that it does not know) gives a Plan that does nothing and says so by an event.
 func Compute(in Input) Plan {
 	in.Limits = in.Limits.withDefaults()
 	if terminalCondition(&in.Job.Status) != nil {
@@ -67,7 +67,8 @@ func Compute(in Input) Plan {
 
 const eventUnknownCompletionMode = "UnknownCompletionMode"
 
-// unsupported says why the Job can't be acted on; empty if it can. Validation keeps such Jobs out, but a newer server may have stored one.
+// unsupported says why the Job can't be acted on; empty if it can. Validation keeps such Jobs out, but a newer server may
+// have stored one.
 func unsupported(job *batchv1.Job) string {
 	switch mode := ptr.Deref(job.Spec.CompletionMode, batchv1.NonIndexedCompletion); {
 	case mode != batchv1.NonIndexedCompletion && mode != batchv1.IndexedCompletion:
@@ -79,7 +80,8 @@ func unsupported(job *batchv1.Job) string {
 	}
 }
 
-// planFinished lets go of Pods that still have our finalizer although their Job has finished. Nothing of them counts any more.
+// planFinished lets go of Pods that still have our finalizer although their Job has finished. Nothing of them counts any
+// more.
 func planFinished(in Input) Plan {
 	p := Plan{Metrics: Metrics{Action: ActionReconciling}}
 	for _, pod := range in.Pods {
@@ -90,13 +92,14 @@ func planFinished(in Input) Plan {
 	return p
 }
 
-// managesPods says whether Pods may be created, or deleted as surplus: not before the cache shows those that were, nor for a Job that
-// is being deleted (rules B27 and B30).
+// managesPods says whether Pods may be created, or deleted as surplus: not before the cache shows those that were, nor for
+// a Job that is being deleted (rules B27 and B30).
 func managesPods(s *state) bool {
 	return s.in.Observed && s.job.DeletionTimestamp == nil
 }
 
-// managePods deletes surplus Pods, or else creates missing ones: never both in one sync, so that what the next sees is plain (rule B47).
+// managePods deletes surplus Pods, or else creates missing ones: never both in one sync, so that what the next sees is
+// plain (rule B47).
 func (p *Plan) managePods(s *state) {
 	p.Metrics.Action = ActionTracking
 	if p.Delete = surplus(s); len(p.Delete) > 0 {
@@ -124,7 +127,8 @@ func creationReason(s *state) string {
 	}
 }
 
-// scheduleNext says when to look again: for the deadline, for delayed Pods, and at once if one sync could not deal with all Pods.
+// scheduleNext says when to look again: for the deadline, for delayed Pods, and at once if one sync could not deal with all
+// Pods.
 func (p *Plan) scheduleNext(s *state, a *accounting) {
 	if p.Verdict == nil {
 		p.NextSync = earlierOf(p.NextSync, activeDeadline(s))
@@ -134,8 +138,8 @@ func (p *Plan) scheduleNext(s *state, a *accounting) {
 	}
 }
 
-// baseStatus returns the status with everything in it that is known before the plan is carried out, and the events that tell of
-// what changed in it.
+// baseStatus returns the status with everything in it that is known before the plan is carried out, and the events that
+// tell of what changed in it.
 func baseStatus(s *state, a *accounting) (batchv1.JobStatus, []Event) {
 	status := *s.job.Status.DeepCopy()
 	if status.StartTime == nil && !isSuspended(s.job) {
@@ -175,8 +179,8 @@ func (c podCounts) write(status *batchv1.JobStatus) {
 	status.Terminating = new(c.terminating)
 }
 
-// mustRecord says whether the plan does anything that must be on record first: Pods that are counted, indexes that end, the end of the Job
-// (rules B36 to B40). A set of indexes that only lost those above completions can wait.
+// mustRecord says whether the plan does anything that must be on record first: Pods that are counted, indexes that end, the
+// end of the Job (rules B36 to B40). A set of indexes that only lost those above completions can wait.
 func mustRecord(s *state, a *accounting) bool {
 	return len(a.newSucceeded)+len(a.newFailed) > 0 ||
 		s.succeededIndexes.size() != s.recordedSucceeded.size() ||

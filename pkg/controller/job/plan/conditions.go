@@ -44,7 +44,10 @@ func trueCondition(conditions []batchv1.JobCondition, conditionType batchv1.JobC
 // setCondition gives the condition of the type its status, reason and message, and says whether its status changed thereby.
 // Where it did not, the condition stays as it is: the first reason stands. A condition that does not exist is not added to be
 // False, which would say nothing (rule B28).
-func setCondition(conditions *[]batchv1.JobCondition, conditionType batchv1.JobConditionType, status corev1.ConditionStatus, reason, message string, now metav1.Time) bool {
+func setCondition(
+	conditions *[]batchv1.JobCondition, conditionType batchv1.JobConditionType, status corev1.ConditionStatus,
+	reason, message string, now metav1.Time,
+) bool {
 	condition := findCondition(*conditions, conditionType)
 	if condition == nil {
 		if status == corev1.ConditionFalse {

@@ -17,10 +17,15 @@ limitations under the License.
 package plan
 
 import (
+	"math"
 	"time"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 )
+
+// maxDeadlineSeconds is the longest deadline that time can express, 292 years. Longer ones, which the API takes, are never
+// reached.
+const maxDeadlineSeconds = int64(math.MaxInt64 / time.Second)
 
 // ruleActiveDeadline fails the Job that has been active for activeDeadlineSeconds.
 func ruleActiveDeadline(s *state) *Verdict {
@@ -31,11 +36,11 @@ func ruleActiveDeadline(s *state) *Verdict {
 	return failure(batch.ReasonDeadlineExceeded, "Job was active longer than specified deadline")
 }
 
-// activeDeadline says when the Job will have been active for too long: zero if it has no deadline, has not started or its clock
-// stands still. The clock of a Job that is just being resumed starts with this sync, whatever an older status says.
+// activeDeadline says when the Job will have been active for too long: zero if it has no deadline, has not started or its
+// clock stands still. The clock of a Job that is just being resumed starts with this sync, whatever an older status says.
 func activeDeadline(s *state) time.Time {
 	seconds := s.job.Spec.ActiveDeadlineSeconds
-	if seconds == nil || isStopped(s.job) {
+	if seconds == nil || *seconds > maxDeadlineSeconds || isStopped(s.job) {
 		return time.Time{}
 	}
 	start := s.job.Status.StartTime

@@ -17,6 +17,7 @@ limitations under the License.
 package plan
 
 import (
+	"math"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,7 @@ func TestRuleActiveDeadline(t *testing.T) {
 		"at it":                         {job: makeJob().started().deadline(10), now: 10, want: true},
 		"after it":                      {job: makeJob().started().deadline(10), now: 11, want: true},
 		"0 ends the Job at once":        {job: makeJob().deadline(0), now: 5, want: true},
+		"beyond all time":               {job: makeJob().started().deadline(math.MaxInt64), now: 1000},
 		"just starting":                 {job: makeJob().deadline(10), now: 100, wantNext: 110},
 		"suspended":                     {job: makeJob().started().deadline(10).suspend(batchv1.SuspendDeletePods), now: 50},
 		"suspended, Pods kept":          {job: makeJob().started().deadline(10).suspend(batchv1.SuspendKeepPods), now: 50, want: true},

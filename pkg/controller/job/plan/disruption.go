@@ -25,20 +25,21 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// disruptionBurst is how many times each of a Job's places may be disrupted in quick succession with its Pod replaced at once.
+// disruptionBurst is how many times each of a Job's places may be disrupted in quick succession with its Pod replaced at
+// once.
 const disruptionBurst = 5
 
-// ignoresDisruptions says whether the Job does not count Pods that were lost through no fault of their own, as the guide has it. Unset is
-// Kubernetes' way: they count.
+// ignoresDisruptions says whether the Job does not count Pods that were lost through no fault of their own, as the guide
+// has it. Unset is Kubernetes' way: they count.
 func ignoresDisruptions(job *batchv1.Job) bool {
 	return job.Spec.DisruptionPolicy != nil && *job.Spec.DisruptionPolicy == batchv1.DisruptionIgnore
 }
 
-// isDisrupted says whether a Pod that did not succeed went away by disruption: it was evicted, preempted or lost, which its DisruptionTarget
-// condition tells, or it was deleted before it came to an end by itself.
+// isDisrupted says whether a Pod that did not succeed went away by disruption: it was evicted, preempted or lost, which its
+// DisruptionTarget condition tells, or it was deleted before it came to an end by itself.
 //
-// The API keeps times in seconds. A Pod that ended in the very second of its deletion is taken for disrupted: ending at once
-// is what a container does that is told to stop.
+// The API keeps times in seconds. A Pod that ended in the very second of its deletion is taken for disrupted: ending at
+// once is what a container does that is told to stop.
 func isDisrupted(pod *corev1.Pod) bool {
 	if target := podCondition(pod, corev1.DisruptionTarget); target != nil && target.Status == corev1.ConditionTrue {
 		return true
@@ -50,9 +51,10 @@ func isDisrupted(pod *corev1.Pod) bool {
 	return !hasEnded(pod) || ended.IsZero() || !ended.Before(deletionRequested(pod))
 }
 
-// Replacing disrupted Pods without any delay would make a hot loop of a Job whose Pods are evicted as soon as they start. So disruptions are
-// paid for: each costs the Job FailureBackoff, shared among its places, of which it may owe disruptionBurst times as much and is
-// forgiven as time passes. In effect each place may lose 5 Pods at once, and then one each 10 seconds.
+// Replacing disrupted Pods without any delay would make a hot loop of a Job whose Pods are evicted as soon as they start.
+// So disruptions are paid for: each costs the Job FailureBackoff, shared among its places, of which it may owe
+// disruptionBurst times as much and is forgiven as time passes. In effect each place may lose 5 Pods at once, and then one
+// each 10 seconds.
 
 // disruptionCost is what one disruption adds to the time at which all are settled.
 func (s *state) disruptionCost() time.Duration {
@@ -60,8 +62,8 @@ func (s *state) disruptionCost() time.Duration {
 	return s.in.Limits.FailureBackoff / time.Duration(places)
 }
 
-// chargeDisruptions returns when count more disruptions will be settled. What is owed stays bounded, so that a mass eviction delays
-// the Job by no more than FailureBackoffMax.
+// chargeDisruptions returns when count more disruptions will be settled. What is owed stays bounded, so that a mass
+// eviction delays the Job by no more than FailureBackoffMax.
 func (s *state) chargeDisruptions(settled time.Time, count int) time.Time {
 	if count == 0 {
 		return settled

@@ -26,8 +26,8 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// TestDisruptionIsReplacedAtOnce follows a disrupted Pod: nothing is counted or recorded, its finalizer goes and its replacement comes in
-// the same sync.
+// TestDisruptionIsReplacedAtOnce follows a disrupted Pod: nothing is counted or recorded, its finalizer goes and its
+// replacement comes in the same sync.
 func TestDisruptionIsReplacedAtOnce(t *testing.T) {
 	t.Parallel()
 	job := makeJob().disruption(batchv1.DisruptionIgnore).backoffLimit(0).started().obj()
@@ -44,8 +44,8 @@ func TestDisruptionIsReplacedAtOnce(t *testing.T) {
 	}
 }
 
-// TestDisruptionLoopIsBounded disrupts each new Pod at once: 5 for each place are replaced without delay, then one each 10 seconds, and an hour
-// later all is forgiven.
+// TestDisruptionLoopIsBounded disrupts each new Pod at once: 5 for each place are replaced without delay, then one each 10
+// seconds, and an hour later all is forgiven.
 func TestDisruptionLoopIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, parallelism := range []int32{1, 4} {

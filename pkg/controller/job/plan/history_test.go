@@ -41,8 +41,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestHistories lets users, kubelets and a failing, crashing controller with a stale cache do what they like to a random Job, and checks after
-// each step that nothing is lost, counted twice or run twice. After that they behave, and the Job must come to its end.
+// TestHistories lets users, kubelets and a failing, crashing controller with a stale cache do what they like to a random
+// Job, and checks after each step that nothing is lost, counted twice or run twice. After that they behave, and the Job
+// must come to its end.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -235,7 +236,8 @@ func (w *world) isOver() bool {
 	return len(tracked) == 0 && (terminalCondition(&w.job.Status) != nil || w.job.DeletionTimestamp != nil)
 }
 
-// comeToRest syncs until there is nothing to do, which must happen soon while nothing else does, and returns the plan that does nothing.
+// comeToRest syncs until there is nothing to do, which must happen soon while nothing else does, and returns the plan that
+// does nothing.
 func (w *world) comeToRest() Plan {
 	for range 30 {
 		w.refresh(func(types.UID) bool { return true })

@@ -148,8 +148,8 @@ func (w *world) checkCounted(old, status batchv1.JobStatus) {
 	}
 }
 
-// checkPlan checks what holds for every plan: that it follows from the Input alone, from no more of a Pod than TrimPod keeps, and leaves the
-// Input as it is.
+// checkPlan checks what holds for every plan: that it follows from the Input alone, from no more of a Pod than TrimPod
+// keeps, and leaves the Input as it is.
 func (w *world) checkPlan(in Input, p Plan) {
 	if again := Compute(w.input()); !reflect.DeepEqual(p, again) {
 		w.t.Fatalf("an equal Input gives another Plan:\n%+v\n%+v", p, again)

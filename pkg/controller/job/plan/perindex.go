@@ -25,8 +25,8 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// observeIndexes works out which indexes of the Job have ended and how. An index ends once: one that succeeded can't fail any more, nor the
-// other way round, even where two Pods of it should have run.
+// observeIndexes works out which indexes of the Job have ended and how. An index ends once: one that succeeded can't fail
+// any more, nor the other way round, even where two Pods of it should have run.
 func (s *state) observeIndexes() {
 	status := &s.job.Status
 	s.recordedSucceeded = parseIndexes(status.CompletedIndexes, s.completions)
@@ -71,12 +71,12 @@ func (s *state) exhaustsIndex(p *podState) bool {
 	return countAnnotation(p.Pod, batch.JobIndexFailureCountAnnotation) >= *s.job.Spec.BackoffLimitPerIndex
 }
 
-// findAwaitingReplacement picks, of each index that must be tried again, the last failed Pod: the one with the most failures before it, and
-// of these the one that ended last (rule B63).
+// findAwaitingReplacement picks, of each index that must be tried again, the last failed Pod: the one with the most
+// failures before it, and of these the one that ended last (rule B63).
 func (s *state) findAwaitingReplacement() {
 	s.awaitingReplacement = make(map[int]*podState)
 	for _, p := range s.ended {
-		if p.result.kind == resultSucceeded || p.index == noIndex || s.succeededIndexes.has(p.index) || s.failedIndexes.has(p.index) || s.activeIndexes.has(p.index) {
+		if p.result.kind == resultSucceeded || p.index == noIndex || s.activeIndexes.has(p.index) || s.hasIndexEnded(p.index) {
 			continue
 		}
 		if last, ok := s.awaitingReplacement[p.index]; !ok || endedAfter(p, last) {
@@ -85,8 +85,13 @@ func (s *state) findAwaitingReplacement() {
 	}
 }
 
-// endedAfter says whether p is a later try of its index than other. Names decide where nothing else does, so that the order of the Pods
-// does not matter.
+// hasIndexEnded says whether the index has succeeded or was given up.
+func (s *state) hasIndexEnded(index int) bool {
+	return s.succeededIndexes.has(index) || s.failedIndexes.has(index)
+}
+
+// endedAfter says whether p is a later try of its index than other. Names decide where nothing else does, so that the order
+// of the Pods does not matter.
 func endedAfter(p, other *podState) bool {
 	if failures, others := priorFailures(p.Pod), priorFailures(other.Pod); failures != others {
 		return failures > others
@@ -102,8 +107,8 @@ func priorFailures(pod *corev1.Pod) int64 {
 	return int64(countAnnotation(pod, batch.JobIndexFailureCountAnnotation)) + int64(countAnnotation(pod, batch.JobIndexIgnoredFailureCountAnnotation))
 }
 
-// failuresFor returns how many counted and ignored failures the index has had, for the annotations of its next Pod (rule B64). A disruption
-// adds to neither.
+// failuresFor returns how many counted and ignored failures the index has had, for the annotations of its next Pod (rule
+// B64). A disruption adds to neither.
 func (s *state) failuresFor(index int) (counted, ignored int32) {
 	last := s.awaitingReplacement[index]
 	if last == nil {

@@ -130,8 +130,8 @@ func TestAwaitingReplacement(t *testing.T) {
 	}
 }
 
-// TestFailedPodOfIndexIsKept follows a failed Pod of an index with a limit of its own: it keeps its finalizer until its replacement exists, and
-// is counted then.
+// TestFailedPodOfIndexIsKept follows a failed Pod of an index with a limit of its own: it keeps its finalizer until its
+// replacement exists, and is counted then.
 func TestFailedPodOfIndexIsKept(t *testing.T) {
 	t.Parallel()
 	job := makeJob().indexed(1).limitPerIndex(1).started().obj()

@@ -55,8 +55,8 @@ type Plan struct {
 	// Verdict says why the Job ends; nil while it goes on.
 	Verdict *Verdict
 
-	// Events are to be emitted once the status that Settle returns has been written (or needs no write). More events can
-	// follow from that status: see FinishEvents.
+	// Events are to be emitted once what they tell of is written: Record, or, where that is nil, the status that Settle
+	// returns. More events can follow from the latter: see FinishEvents.
 	Events []Event
 
 	// NextSync is when the Job must be looked at again although nothing else happens; zero: not at all. It may lie in the

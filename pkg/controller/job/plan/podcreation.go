@@ -23,8 +23,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// wantActive is how many Pods are to be active (rule B46): as many as parallelism allows and completions still ask for. A work queue that has
-// seen a success starts no more and keeps what it has.
+// wantActive is how many Pods are to be active (rule B46): as many as parallelism allows and completions still ask for. A
+// work queue that has seen a success starts no more and keeps what it has.
 func wantActive(s *state) int {
 	parallelism := int(ptr.Deref(s.job.Spec.Parallelism, kubernetesParallelism))
 	switch {
@@ -37,7 +37,8 @@ func wantActive(s *state) int {
 	}
 }
 
-// createPods returns the Pods to create now, and when to look again for those that have to wait; zero if none has to (rules B49, B50).
+// createPods returns the Pods to create now, and when to look again for those that have to wait; zero if none has to (rules
+// B49, B50).
 func createPods(s *state, record BackoffRecord) ([]*corev1.Pod, time.Time) {
 	missing := wantActive(s) - len(s.active)
 	if replacesOnlyEnded(s.job) {
@@ -65,7 +66,8 @@ func createPods(s *state, record BackoffRecord) ([]*corev1.Pod, time.Time) {
 	return pods, next
 }
 
-// dueIndexes returns which of the lowest count indexes that need a Pod may get it now, and when the first of the others may; zero if all may.
+// dueIndexes returns which of the lowest count indexes that need a Pod may get it now, and when the first of the others
+// may; zero if all may.
 func (s *state) dueIndexes(count int) ([]int, time.Time) {
 	taken := s.succeededIndexes.union(s.failedIndexes).union(s.activeIndexes)
 	if replacesOnlyEnded(s.job) {

@@ -22,11 +22,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// surplus returns the active Pods that the Job does not want, for it goes on: all of them while it is stopped, otherwise those that can't
-// contribute, and of the rest as many as run too many (rules B45 and B47).
+// surplus returns the active Pods that the Job does not want, for it goes on: all of them while it is stopped, otherwise
+// those that can't contribute, and of the rest as many as run too many (rules B45 and B47).
 func surplus(s *state) []Deletion {
 	useless, useful := s.divideActive()
 	var unwanted []*podState
@@ -64,7 +63,7 @@ func (s *state) divideActive() (useless, useful []*podState) {
 			useless = append(useless, p)
 		case !s.indexed:
 			useful = append(useful, p)
-		case p.index == noIndex || s.succeededIndexes.has(p.index) || s.failedIndexes.has(p.index):
+		case p.index == noIndex || s.hasIndexEnded(p.index):
 			useless = append(useless, p)
 		case each:
 			useful = append(useful, p)
@@ -84,8 +83,8 @@ func (s *state) divideActive() (useless, useful []*podState) {
 	return useless, useful
 }
 
-// compareForDeletion orders active Pods: negative if a is to go before b (rule B48). The first difference decides: not on a node, pending,
-// not ready, ready for a shorter time, more restarts, younger. Names make the order complete.
+// compareForDeletion orders active Pods: negative if a is to go before b (rule B48). The first difference decides: not on a
+// node, pending, not ready, ready for a shorter time, more restarts, younger. Names make the order complete.
 func compareForDeletion(a, b *podState) int {
 	return cmp.Or(
 		compareBools(a.Spec.NodeName != "", b.Spec.NodeName != ""),
@@ -135,8 +134,7 @@ func readySince(pod *corev1.Pod) time.Time {
 	if !isReady(pod) {
 		return time.Time{}
 	}
-	var since metav1.Time = podCondition(pod, corev1.PodReady).LastTransitionTime
-	return since.Time
+	return podCondition(pod, corev1.PodReady).LastTransitionTime.Time
 }
 
 // maxRestarts is how often the most restarted container of the Pod was: of its regular containers, or of its sidecars.

@@ -34,8 +34,8 @@ type matchedRule struct {
 	why string
 }
 
-// matchPodFailurePolicy returns the first rule that the failed Pod matches, nil if it matches none (rule B66). Rules with an action that
-// this version does not know are passed over.
+// matchPodFailurePolicy returns the first rule that the failed Pod matches, nil if it matches none (rule B66). Rules with
+// an action that this version does not know are passed over.
 func matchPodFailurePolicy(policy *batchv1.PodFailurePolicy, pod *corev1.Pod) *matchedRule {
 	if policy == nil {
 		return nil
@@ -111,8 +111,8 @@ func matchConditions(pod *corev1.Pod, patterns []batchv1.PodFailurePolicyOnPodCo
 	return nil
 }
 
-// ruleFailJob ends the Job if a failed Pod matches a rule with the action FailJob, be the Pod on record already or not. Of several
-// the first by name is named, so that the message does not depend on the order in which a cache lists them.
+// ruleFailJob ends the Job if a failed Pod matches a rule with the action FailJob, be the Pod on record already or not. Of
+// several the first by name is named, so that the message does not depend on the order in which a cache lists them.
 func ruleFailJob(s *state) *Verdict {
 	if s.job.Spec.PodFailurePolicy == nil {
 		return nil

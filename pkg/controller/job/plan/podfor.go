@@ -29,8 +29,8 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// podFor returns a new Pod of the Job, for the API to complete its name: labels, annotations, finalizers and spec of the template, the
-// tracking finalizer, and the Job as its controller (section 1.16 of the reference).
+// podFor returns a new Pod of the Job, for the API to complete its name: labels, annotations, finalizers and spec of the
+// template, the tracking finalizer, and the Job as its controller (section 1.16 of the reference).
 func podFor(job *batchv1.Job, identity Identity) *corev1.Pod {
 	template := &job.Spec.Template
 	pod := &corev1.Pod{
@@ -50,8 +50,8 @@ func podFor(job *batchv1.Job, identity Identity) *corev1.Pod {
 	return pod
 }
 
-// podForIndex returns a new Pod that works on the index. It learns of it by annotation, label, host name and environment variable; with a
-// limit per index it also says how often the index has failed before.
+// podForIndex returns a new Pod that works on the index. It learns of it by annotation, label, host name and environment
+// variable; with a limit per index it also says how often the index has failed before.
 func podForIndex(s *state, index int) *corev1.Pod {
 	pod := podFor(s.job, s.in.Identity)
 	number := strconv.Itoa(index)
@@ -97,7 +97,8 @@ func addIndexEnv(container *corev1.Container) {
 	})
 }
 
-// generateNameForIndex is "<job>-<index>-", with the name of the Job cut short where the API would have to cut: the index must stay.
+// generateNameForIndex is "<job>-<index>-", with the name of the Job cut short where the API would have to cut: the index
+// must stay.
 func generateNameForIndex(jobName, index string) string {
 	suffix := "-" + index + "-"
 	if room := names.MaxGeneratedNameLength - len(suffix); len(jobName) > room {

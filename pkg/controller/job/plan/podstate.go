@@ -59,7 +59,8 @@ func podCondition(pod *corev1.Pod, conditionType corev1.PodConditionType) *corev
 	return nil
 }
 
-// completionIndex returns the index that the Pod works on, from its annotation: noIndex if that is missing, negative or no number.
+// completionIndex returns the index that the Pod works on, from its annotation: noIndex if that is missing, negative or no
+// number.
 func completionIndex(pod *corev1.Pod) int {
 	text, ok := pod.Annotations[batch.JobCompletionIndexAnnotation]
 	if !ok {
@@ -87,8 +88,8 @@ func replacesOnlyEnded(job *batchv1.Job) bool {
 	return job.Spec.PodReplacementPolicy != nil && *job.Spec.PodReplacementPolicy == batchv1.Failed
 }
 
-// isFailed says whether the Pod is taken for failed (rule B20): it has, or it is being deleted and need not end to be replaced.
-// The latter keeps the Pods of a lost node from blocking their Job for ever.
+// isFailed says whether the Pod is taken for failed (rule B20): it has, or it is being deleted and need not end to be
+// replaced. The latter keeps the Pods of a lost node from blocking their Job for ever.
 func isFailed(job *batchv1.Job, pod *corev1.Pod) bool {
 	if pod.Status.Phase == corev1.PodFailed {
 		return true

@@ -30,9 +30,9 @@ var readAnnotations = []string{
 	batch.JobIndexIgnoredFailureCountAnnotation,
 }
 
-// TrimPod returns a Pod that has only the fields that this package reads, and those that its caller needs to identify and claim it: labels
-// and owner references. Computing a plan with trimmed Pods gives the same plan, so a cache need not hold more. The result shares slices
-// and maps with pod, which stays as it is.
+// TrimPod returns a Pod that has only the fields that this package reads, and those that its caller needs to identify and
+// claim it: labels and owner references. Computing a plan with trimmed Pods gives the same plan, so a cache need not hold
+// more. The result shares slices and maps with pod, which stays as it is.
 func TrimPod(pod *corev1.Pod) *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta: pod.TypeMeta,

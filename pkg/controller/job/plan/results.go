@@ -39,7 +39,8 @@ const (
 	// (rule B58).
 	resultIgnored
 
-	// resultDisrupted: the Pod was lost through no fault of its own, see disruption.go: neither a failure nor a reason to delay.
+	// resultDisrupted: the Pod was lost through no fault of its own, see disruption.go: neither a failure nor a reason to
+	// delay.
 	resultDisrupted
 
 	// resultStopped: the Pod was deleted because the Job has failed. Kubernetes counts it as failed (rule B36), but it says
@@ -63,8 +64,9 @@ func (r result) counts() bool {
 	return r.kind == resultFailed || r.kind == resultStopped
 }
 
-// judge says what the end of the Pod means. The order decides: a success stays one even if the Pod is being deleted; a Pod that the Job's own end
-// stopped is judged by nothing else; an explicit rule of the podFailurePolicy goes before the disruptionPolicy.
+// judge says what the end of the Pod means. The order decides: a success stays one even if the Pod is being deleted; a Pod
+// that the Job's own end stopped is no disruption; an explicit rule of the podFailurePolicy goes before the
+// disruptionPolicy.
 func (s *state) judge(p *podState) result {
 	if p.Status.Phase == corev1.PodSucceeded {
 		return result{kind: resultSucceeded}
@@ -72,8 +74,8 @@ func (s *state) judge(p *podState) result {
 	if !isFailed(s.job, p.Pod) {
 		return result{}
 	}
-	if kind := s.stoppedBy(p); kind != resultNone {
-		return result{kind: kind}
+	if r := s.judgeStopped(p); r.kind != resultNone {
+		return r
 	}
 	return s.judgeFailure(p)
 }
@@ -93,18 +95,22 @@ func (s *state) judgeFailure(p *podState) result {
 	return result{kind: resultFailed}
 }
 
-// stoppedBy says whether it was the end of the Job that stopped the Pod: whether its deletion was asked for after the Job's end had been
-// decided. It is resultNone if not.
-func (s *state) stoppedBy(p *podState) resultKind {
+// judgeStopped judges a Pod that the end of the Job stopped: one whose deletion was asked for after that end had been
+// decided. It is resultNone for other Pods.
+func (s *state) judgeStopped(p *podState) result {
 	if p.DeletionTimestamp == nil {
-		return resultNone
+		return result{}
 	}
 	decided := interimCondition(&s.job.Status)
 	if decided == nil || deletionRequested(p.Pod).Before(decided.LastTransitionTime.Time) {
-		return resultNone
+		return result{}
 	}
 	if decided.Type == batchv1.JobSuccessCriteriaMet {
-		return resultSpare
+		return result{kind: resultSpare}
 	}
-	return resultStopped
+	rule := matchPodFailurePolicy(s.job.Spec.PodFailurePolicy, p.Pod)
+	if rule != nil && rule.action == batchv1.PodFailurePolicyActionIgnore {
+		return result{kind: resultIgnored, rule: rule}
+	}
+	return result{kind: resultStopped, rule: rule}
 }

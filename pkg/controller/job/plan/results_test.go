@@ -63,6 +63,10 @@ func TestJudge(t *testing.T) {
 			makeJob().disruption(batchv1.DisruptionIgnore).condition(batchv1.JobFailureTarget, corev1.ConditionTrue, "R", "m"),
 			makePod("p").exited(143, 2).deleted(0), resultStopped,
 		},
+		"stopped by the Job's failure, ignored by a rule": {
+			makeJob().failureRules(exitRule(batchv1.PodFailurePolicyActionIgnore, 143)).condition(batchv1.JobFailureTarget, corev1.ConditionTrue, "R", "m"),
+			makePod("p").exited(143, 2).deleted(0), resultIgnored,
+		},
 		"deleted before the Job's failure": {
 			makeJob().disruption(batchv1.DisruptionIgnore).condition(batchv1.JobFailureTarget, corev1.ConditionTrue, "R", "m"),
 			makePod("p").exited(143, 2).deleted(-1), resultDisrupted,

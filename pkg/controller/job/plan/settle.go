@@ -46,8 +46,8 @@ func Settle(in Input, p Plan, o Outcome) batchv1.JobStatus {
 	return status
 }
 
-// countReleased moves Pods that have lost their finalizer from the uncounted lists to the counters. What an Indexed Job's succeeded counts is
-// indexes, not Pods.
+// countReleased moves Pods that have lost their finalizer from the uncounted lists to the counters. What an Indexed Job's
+// succeeded counts is indexes, not Pods.
 func countReleased(job *batchv1.Job, status *batchv1.JobStatus, released sets.Set[types.UID]) {
 	uncounted := status.UncountedTerminatedPods
 	succeeded, failed := without(uncounted.Succeeded, released), without(uncounted.Failed, released)
@@ -68,7 +68,8 @@ func without(uids []types.UID, set sets.Set[types.UID]) []types.UID {
 	return kept
 }
 
-// after returns the numbers of Pods after the plan was carried out: a deleted Pod terminates until the cache shows that it is gone.
+// after returns the numbers of Pods after the plan was carried out: a deleted Pod terminates until the cache shows that it
+// is gone.
 func (c podCounts) after(p Plan, o Outcome) podCounts {
 	for _, deletion := range p.Delete {
 		if !o.Deleted.Has(deletion.Pod.UID) {
@@ -94,8 +95,8 @@ func (p *Plan) allReleased(o Outcome) bool {
 	return true
 }
 
-// finish adds the terminal condition, with the reason and message of the verdict (rules B39 and B41). A finished Job must have a start time,
-// which one that was never resumed lacks.
+// finish adds the terminal condition, with the reason and message of the verdict (rules B39 and B41). A finished Job must
+// have a start time, which one that was never resumed lacks.
 func finish(in Input, status *batchv1.JobStatus, verdict Verdict) {
 	now := metav1.NewTime(in.Now.Truncate(time.Second))
 	if status.StartTime == nil && !(isSuspended(in.Job) && ptr.Deref(in.Job.Spec.Completions, 1) == 0) {

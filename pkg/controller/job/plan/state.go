@@ -49,8 +49,8 @@ type state struct {
 	tracked     []*podState // all Pods that are tracked, whatever their phase
 	counts      podCounts
 
-	// uncounted are the Pods of the uncounted lists whose finalizer is not off yet. settled are how many of each list have lost it:
-	// they belong into the counters.
+	// uncounted are the Pods of the uncounted lists whose finalizer is not off yet. settled are how many of each list have
+	// lost it: they belong into the counters.
 	uncounted       uncountedPods
 	uncountedFailed sets.Set[types.UID]
 	uncountedAll    sets.Set[types.UID]
@@ -59,8 +59,8 @@ type state struct {
 	// tally is how many Pods succeeded and failed in all, counted or not (rule B21).
 	tally podTally
 
-	// recordedIndexes are the succeeded and failed indexes of the status; succeededIndexes and failedIndexes those and the ones
-	// that ended since.
+	// recordedIndexes are the succeeded and failed indexes of the status; succeededIndexes and failedIndexes those and the
+	// ones that ended since.
 	recordedSucceeded, recordedFailed indexSet
 	succeededIndexes, failedIndexes   indexSet
 
@@ -148,7 +148,8 @@ func (s *state) sort(p *podState) {
 	}
 }
 
-// observeUncounted divides the uncounted lists of the status into Pods that still have their finalizer and those that have not.
+// observeUncounted divides the uncounted lists of the status into Pods that still have their finalizer and those that have
+// not.
 func (s *state) observeUncounted() {
 	listed := s.job.Status.UncountedTerminatedPods
 	if listed == nil || len(listed.Succeeded)+len(listed.Failed) == 0 {

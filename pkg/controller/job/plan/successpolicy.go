@@ -37,8 +37,8 @@ func ruleSuccessPolicy(s *state) *Verdict {
 	return nil
 }
 
-// meetsSuccessRule says whether enough indexes have succeeded for the rule: succeededCount of those that it names, or all of them; without
-// names, succeededCount of any. A rule whose indexes can't be read is met by nothing.
+// meetsSuccessRule says whether enough indexes have succeeded for the rule: succeededCount of those that it names, or all
+// of them; without names, succeededCount of any. A rule whose indexes can't be read is met by nothing.
 func meetsSuccessRule(s *state, rule *batchv1.SuccessPolicyRule) bool {
 	if rule.SucceededIndexes == nil {
 		return rule.SucceededCount != nil && s.succeededIndexes.size() >= int(*rule.SucceededCount)

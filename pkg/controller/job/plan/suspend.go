@@ -37,7 +37,8 @@ func isSuspended(job *batchv1.Job) bool {
 	return job.Spec.Suspend != nil && *job.Spec.Suspend
 }
 
-// keepsPods says whether suspending leaves the Job's Pods alone, as the guide has it. Unset is Kubernetes' way: it deletes them.
+// keepsPods says whether suspending leaves the Job's Pods alone, as the guide has it. Unset is Kubernetes' way: it deletes
+// them.
 func keepsPods(job *batchv1.Job) bool {
 	return job.Spec.SuspendPolicy != nil && *job.Spec.SuspendPolicy == batchv1.SuspendKeepPods
 }

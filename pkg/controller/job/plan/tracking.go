@@ -39,8 +39,8 @@ type accounting struct {
 	actions map[batchv1.PodFailurePolicyAction]int
 }
 
-// account decides which Pods are recorded and lose their finalizer. Pods that are on record already come first: they are what keeps the
-// uncounted lists long. Then those that ended, and, if the Job ends, those that are still active.
+// account decides which Pods are recorded and lose their finalizer. Pods that are on record already come first: they are
+// what keeps the uncounted lists long. Then those that ended, and, if the Job ends, those that are still active.
 func account(s *state, verdict *Verdict) *accounting {
 	a := &accounting{s: s, verdict: verdict}
 	var pending []*podState
@@ -94,19 +94,20 @@ func (a *accounting) resultOf(p *podState) result {
 	return a.stopResult(p)
 }
 
-// stopResult judges a Pod that the end of the Job stops: where the Job failed it counts as failed, as in Kubernetes, unless a policy has it that
-// it does not.
+// stopResult judges a Pod that the end of the Job stops: where the Job failed it counts as failed, as in Kubernetes, unless
+// a policy has it that it does not.
 func (a *accounting) stopResult(p *podState) result {
 	if a.verdict.Type == batchv1.JobSuccessCriteriaMet {
 		return result{kind: resultSpare}
 	}
-	if kind := a.s.stoppedBy(p); kind != resultNone {
-		return result{kind: kind}
+	if r := a.s.judgeStopped(p); r.kind != resultNone {
+		return r
 	}
 	return a.s.judgeFailure(p)
 }
 
-// record puts the Pod on the uncounted lists if it counts there. Succeeded Pods of an Indexed Job don't: their index is what is recorded.
+// record puts the Pod on the uncounted lists if it counts there. Succeeded Pods of an Indexed Job don't: their index is
+// what is recorded.
 func (a *accounting) record(p *podState, r result) {
 	if a.s.indexed && p.index == noIndex {
 		return
@@ -125,8 +126,8 @@ func (a *accounting) record(p *podState, r result) {
 	}
 }
 
-// stopActive deletes the active Pods of a Job that ends. They are put on record before, and lose their finalizer after, so that they
-// count once however the deletion goes (rule B60). Those beyond the limit keep it until the next sync.
+// stopActive deletes the active Pods of a Job that ends. They are put on record before, and lose their finalizer after, so
+// that they count once however the deletion goes (rule B60). Those beyond the limit keep it until the next sync.
 func (a *accounting) stopActive() {
 	for _, p := range a.s.active {
 		deletion := Deletion{Pod: p.Pod, Finalizer: KeepFinalizer}

@@ -177,7 +177,8 @@ func TestAccountIsLimited(t *testing.T) {
 	}
 }
 
-// TestStoppingIsLimited ends a Job with more active Pods than one sync may record: all are deleted, the rest is counted by the next.
+// TestStoppingIsLimited ends a Job with more active Pods than one sync may record: all are deleted, the rest is counted by
+// the next.
 func TestStoppingIsLimited(t *testing.T) {
 	t.Parallel()
 	in := inputAt(10, makeJob().completions(900).parallelism(900).deadline(5).started().obj(), manyPods("p", 700, func(_ int, b *podBuilder) { b.running() })...)

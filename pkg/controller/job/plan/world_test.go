@@ -32,8 +32,8 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// world is a cluster in miniature: an API with one Job and its Pods, the kubelets that run them, users who meddle with them, and a
-// controller that acts by Compute and Settle upon a cache that lags behind.
+// world is a cluster in miniature: an API with one Job and its Pods, the kubelets that run them, users who meddle with
+// them, and a controller that acts by Compute and Settle upon a cache that lags behind.
 type world struct {
 	t   *rapid.T
 	now time.Time
