@@ -19,6 +19,8 @@ limitations under the License.
 package job
 
 import (
+	"reflect"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -72,7 +74,7 @@ func newTyper(group Group) typer {
 // ObjectKinds returns the Job kind of the typer's group.
 func (t typer) ObjectKinds(obj runtime.Object) ([]schema.GroupVersionKind, bool, error) {
 	if _, ok := obj.(*batch.Job); !ok {
-		return nil, false, runtime.NewNotRegisteredErrForType("job strategy", nil)
+		return nil, false, runtime.NewNotRegisteredErrForType("job strategy", reflect.TypeOf(obj))
 	}
 	return []schema.GroupVersionKind{t.kind}, false, nil
 }

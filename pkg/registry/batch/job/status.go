@@ -45,8 +45,8 @@ func NewStatusStrategy(group Group) StatusStrategy {
 }
 
 // GetResetFields names the fields that a write to the status subresource can't set, for server-side apply.
-func (s StatusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return s.resetFields("spec")
+func (StatusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return resetFields("spec")
 }
 
 // PrepareForUpdate keeps the spec.

@@ -27,7 +27,9 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch/kubev1"
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch/podtemplate"
+	ourv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch/validation"
 )
 
@@ -62,13 +64,18 @@ func (s Strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCo
 }
 
 // GetResetFields names the fields that a write to the main resource can't set, for server-side apply.
-func (s Strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return s.resetFields("status")
+func (Strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return resetFields("status")
 }
 
-func (s Strategy) resetFields(field string) map[fieldpath.APIVersion]*fieldpath.Set {
+// resetFields names a field for the versions of both groups. A write's own fields are compared under the version of its group, those of
+// every other manager under the version of its entry, which recordOwnership makes ours. Without that one a write through batch/v1 would take
+// from its manager, or conflict over, what it can't set.
+func resetFields(field string) map[fieldpath.APIVersion]*fieldpath.Set {
+	set := fieldpath.NewSet(fieldpath.MakePathOrDie(field))
 	return map[fieldpath.APIVersion]*fieldpath.Set{
-		fieldpath.APIVersion(s.group.Version.String()): fieldpath.NewSet(fieldpath.MakePathOrDie(field)),
+		fieldpath.APIVersion(ourv1.SchemeGroupVersion.String()):  set,
+		fieldpath.APIVersion(kubev1.SchemeGroupVersion.String()): set,
 	}
 }
 

@@ -1,0 +1,52 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
+)
+
+// startInProcess starts a standalone server inside this process, on a free port and a data folder that goes when it stops.
+func startInProcess(ctx context.Context, options Options) (_ *rest.Config, stop func() error, _ error) {
+	dir, err := os.MkdirTemp("", "jobserver-test-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	removeDir := func() error { return os.RemoveAll(dir) }
+	server, err := standalone.Start(ctx, standalone.Options{
+		DataDir:        dir,
+		Controllers:    options.Controllers,
+		BatchV1Profile: options.BatchV1Profile,
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, removeDir())
+	}
+	stop = func() error {
+		// Containers would outlive the server.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPodsTimeout)
+		defer cancel()
+		return errors.Join(server.StopPods(ctx), server.Stop(), removeDir())
+	}
+	return server.AdminClient(), stop, nil
+}
