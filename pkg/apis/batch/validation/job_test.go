@@ -132,6 +132,18 @@ func TestCompletionMode(t *testing.T) {
 			want: []string{"Invalid value spec.parallelism: " + perIndexDetail}},
 		{name: "J5 many completions, maxFailedIndexes", edits: []edit{indexed(100_001), parallelism(1), perIndexBackoff(0), maxFailedIndexes(10_001)},
 			want: []string{"Invalid value spec.maxFailedIndexes: " + perIndexDetail}},
+		{name: "J5 many completions, all wrong", edits: []edit{indexed(100_001), perIndexBackoff(0)}, want: []string{
+			"Invalid value spec.parallelism: must be less than or equal to 100000 when completion mode is Indexed",
+			"Required value spec.maxFailedIndexes: must be specified when completions is above 100000",
+			"Invalid value spec.parallelism: " + perIndexDetail,
+		}},
+		{name: "J5 many completions, all above", edits: []edit{indexed(100_001), perIndexBackoff(0), maxFailedIndexes(100_002)}, want: []string{
+			"Invalid value spec.parallelism: must be less than or equal to 100000 when completion mode is Indexed",
+			"Invalid value spec.maxFailedIndexes: must be less than or equal to completions",
+			"Invalid value spec.maxFailedIndexes: must be less than or equal to 100000",
+			"Invalid value spec.parallelism: " + perIndexDetail,
+			"Invalid value spec.maxFailedIndexes: " + perIndexDetail,
+		}},
 		{name: "J5 many completions without backoffLimitPerIndex", edits: []edit{indexed(100_001), parallelism(10_001)}},
 
 		{name: "J6 NonIndexed", edits: []edit{perIndexBackoff(1), maxFailedIndexes(1)}, want: []string{

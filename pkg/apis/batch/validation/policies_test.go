@@ -57,6 +57,11 @@ func TestPolicies(t *testing.T) {
 			want: []string{"Forbidden spec.workQueuePolicy: only valid where completions is unset"}},
 		{name: "workQueuePolicy unknown with completions", edits: []edit{workQueue("Drain"), completions},
 			want: []string{"Forbidden spec.workQueuePolicy: only valid where completions is unset"}},
+		{name: "all wrong", edits: []edit{disruption("x")[0], suspend("y")[0], workQueue("z"), completions}, want: []string{
+			`Unsupported value spec.disruptionPolicy: supported values: "Count", "Ignore"`,
+			`Unsupported value spec.suspendPolicy: supported values: "DeletePods", "KeepPods"`,
+			"Forbidden spec.workQueuePolicy: only valid where completions is unset",
+		}},
 		// A default of our group fills the policy of every Job without completions: only what the user wrote is complained about.
 		{name: "workQueuePolicy of an Indexed Job without completions", edits: []edit{indexed(1), workQueue(batch.WorkQueueRunUntilDeleted)},
 			want: []string{"Required value spec.completions: when completion mode is Indexed"}},
