@@ -247,9 +247,29 @@ func (w *world) comeToRest() Plan {
 			if !p.NextSync.IsZero() && !p.NextSync.After(w.now) {
 				w.t.Fatalf("a plan that does nothing wants to be made again at once")
 			}
+			w.checkAtRest()
 			return p
 		}
 	}
 	w.t.Fatalf("the controller does not come to rest: %+v", w.job.Status)
 	return Plan{}
+}
+
+// checkAtRest checks what a Job is like that nothing is left to do for: as many Pods run as should, and each of them can be counted.
+func (w *world) checkAtRest() {
+	if w.job.DeletionTimestamp != nil || interimCondition(&w.job.Status) != nil {
+		return
+	}
+	active := w.sortedPods(isActive)
+	if len(active) > int(*w.job.Spec.Parallelism) && (w.job.Spec.Completions != nil || runsUntilDeleted(w.job)) {
+		w.t.Fatalf("%d Pods are active, want %d at most", len(active), *w.job.Spec.Parallelism)
+	}
+	for _, pod := range active {
+		if len(pod.Finalizers) == 0 {
+			w.t.Fatalf("%s stays active although its result can't be counted", pod.Name)
+		}
+	}
+	if got := int(w.job.Status.Active); got != len(active) {
+		w.t.Fatalf("status.active is %d, but %d Pods are", got, len(active))
+	}
 }

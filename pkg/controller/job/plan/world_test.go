@@ -51,6 +51,9 @@ type world struct {
 	unseenGone sets.Set[types.UID]
 
 	ledger *ledger
+
+	// lastEvent is the last event that was emitted.
+	lastEvent Event
 }
 
 func newWorld(t *rapid.T, job *batchv1.Job) *world {
@@ -228,6 +231,7 @@ func (w *world) sync(f faults) (Plan, bool) {
 		}
 		w.writeStatus(*p.Record)
 		o.Recorded = true
+		w.emit(p.Events)
 	}
 	w.backoff = p.Backoff
 	if f.crash("after record") {
@@ -246,7 +250,20 @@ func (w *world) sync(f faults) (Plan, bool) {
 		}
 		w.writeStatus(status)
 	}
+	if p.Record == nil {
+		w.emit(p.Events)
+	}
 	return p, true
+}
+
+// emit checks that the events of a Job that is suspended and resumed again and again come once each.
+func (w *world) emit(events []Event) {
+	for _, event := range events {
+		if event == w.lastEvent || w.lastEvent == (Event{}) && event.Reason != eventSuspended {
+			w.t.Fatalf("event %q after %q", event.Reason, w.lastEvent.Reason)
+		}
+		w.lastEvent = event
+	}
 }
 
 // carryOut does what the plan says; it is false if the controller crashed meanwhile.
