@@ -334,6 +334,12 @@ func sized(parallelism, completions int32) func(*batchv1.Job) {
 
 func indexed(job *batchv1.Job) { job.Spec.CompletionMode = new(batchv1.IndexedCompletion) }
 
+// completionModes are what makes a Job of newJob one of each mode.
+var completionModes = map[string]func(*batchv1.Job){
+	"NonIndexed": func(*batchv1.Job) {},
+	"Indexed":    indexed,
+}
+
 func backoffLimit(limit int32) func(*batchv1.Job) {
 	return func(job *batchv1.Job) { job.Spec.BackoffLimit = &limit }
 }

@@ -120,14 +120,11 @@ func TestConflictNeverOverwrites(t *testing.T) {
 
 func TestLostAnswerOfACreation(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []struct {
-		name   string
-		change func(*batchv1.Job)
-	}{{"NonIndexed", func(*batchv1.Job) {}}, {"Indexed", indexed}} {
-		t.Run(mode.name, func(t *testing.T) {
+	for name, change := range completionModes {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t)
-			e.create(newJob(sized(3, 3), mode.change))
+			e.create(newJob(sized(3, 3), change))
 			e.settled()
 			e.api.podWatch.close()
 			e.api.fail(fault{verb: "create", resource: "pods", times: 1, lost: true, err: errLost})
@@ -207,18 +204,15 @@ func TestTerminatingNamespaceIsLeftInPeace(t *testing.T) {
 
 func TestCrashAtEveryWrite(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []struct {
-		name   string
-		change func(*batchv1.Job)
-	}{{"NonIndexed", func(*batchv1.Job) {}}, {"Indexed", indexed}} {
-		t.Run(mode.name, func(t *testing.T) {
+	for name, change := range completionModes {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			crashes := 0
 			for n := 0; ; n++ {
 				if n > 200 {
 					t.Fatal("the Job never completes without a crash")
 				}
-				if !runWithCrashAfter(t, n, mode.change) {
+				if !runWithCrashAfter(t, n, change) {
 					break
 				}
 				crashes++
@@ -296,13 +290,10 @@ func TestEveryCallMayFail(t *testing.T) {
 		{"deletion refused", fault{verb: "delete", resource: "pods", times: 1, err: internal}},
 		{"answer of deletion lost", fault{verb: "delete", resource: "pods", times: 1, err: errLost, lost: true}},
 	} {
-		for _, mode := range []struct {
-			name   string
-			change func(*batchv1.Job)
-		}{{"NonIndexed", func(*batchv1.Job) {}}, {"Indexed", indexed}} {
-			t.Run(tc.name+"/"+mode.name, func(t *testing.T) {
+		for name, change := range completionModes {
+			t.Run(tc.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				runWithFault(t, tc.fault, mode.change)
+				runWithFault(t, tc.fault, change)
 			})
 		}
 	}
