@@ -1,13 +1,23 @@
 #!/usr/bin/env bash
 
+# Copyright 2026 The Jobserver Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 # Regenerates everything that is generated: deepcopy, defaults, conversions, protobuf, OpenAPI, clients, listers, informers and
 # apply configurations. Needs protoc (Debian: protobuf-compiler); every other tool is pinned in go.mod.
 
-set -o errexit
-set -o nounset
-set -o pipefail
-
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 readonly MODULE=github.com/jobserver-dev/jobserver
 readonly HUB=${MODULE}/pkg/apis/batch
@@ -16,7 +26,7 @@ readonly KUBE=${HUB}/kubev1
 readonly BOILERPLATE=hack/boilerplate.go.txt
 readonly GENERATED=pkg/generated
 
-command -v protoc >/dev/null || { echo "update-codegen: protoc is not installed (Debian: apt-get install protobuf-compiler)" >&2; exit 1; }
+command -v protoc >/dev/null || fail "protoc is not installed (Debian: apt-get install protobuf-compiler)"
 
 # Tools are built once into a folder that the protobuf generator, which calls protoc plugins by name, can find them in.
 BIN=$(mktemp -d)
