@@ -28,6 +28,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	applybatchv1 "k8s.io/client-go/applyconfigurations/batch/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
@@ -96,7 +97,7 @@ func TestApplyOfPolicyConflicts(t *testing.T) {
 	t.Parallel()
 	namespace := server.Namespace(t)
 	mustApply(t, ourJobs, namespace, newJob(ourJobs, "job", object{"disruptionPolicy": "Count"}), owner)
-	if err := mergePatchWrite("application/merge-patch+json")(t, namespace); err != nil {
+	if err := mergePatchWrite(types.MergePatchType)(t, namespace); err != nil {
 		t.Fatal(err)
 	}
 	if err := applyWrite(stranger, true)(t, namespace); err != nil {
@@ -173,13 +174,21 @@ func expectStatusOf(t *testing.T, namespace string, resource schema.GroupVersion
 func TestNoOpWritesKeepTheVersion(t *testing.T) {
 	t.Parallel()
 	namespace := server.Namespace(t)
-	first := newJob(ourJobs, "job", object{"suspendPolicy": "DeletePods"})
-	mustApply(t, ourJobs, namespace, first, "a")
-	second := partialJob(kubeJobs)
-	set(t, second, int64(77), "spec", "activeDeadlineSeconds")
+	first := newJob(kubeJobs, "job", nil)
+	mustApply(t, kubeJobs, namespace, first, "a")
 	waitForNextSecond(t)
-	mustApply(t, kubeJobs, namespace, second, "b")
-	if err := mergePatchWrite("application/merge-patch+json")(t, namespace); err != nil {
+	second := partialJob(ourJobs)
+	set(t, second, "DeletePods", "spec", "suspendPolicy")
+	mustApply(t, ourJobs, namespace, second, "b")
+	if err := mergePatchWrite(types.MergePatchType)(t, namespace); err != nil {
+		t.Fatal(err)
+	}
+	// What the status subresource can't set differs for as long as the strategy has not taken it back.
+	status := partialJob(kubeJobs)
+	set(t, status, int64(1), "status", "active")
+	set(t, status, int64(9), "spec", "parallelism")
+	waitForNextSecond(t)
+	if _, err := apply(t, kubeJobs, namespace, status, "controller", false, "status"); err != nil {
 		t.Fatal(err)
 	}
 	// Times of ownership have whole seconds; the writes below happen in another one than those above.
@@ -187,10 +196,13 @@ func TestNoOpWritesKeepTheVersion(t *testing.T) {
 	want := get(t, ourJobs, namespace, "job")
 
 	noOps := map[string]func() (*unstructured.Unstructured, error){
-		"apply by a through ours":  func() (*unstructured.Unstructured, error) { return apply(t, ourJobs, namespace, first, "a", false) },
-		"apply by b through batch": func() (*unstructured.Unstructured, error) { return apply(t, kubeJobs, namespace, second, "b", false) },
+		"apply by a through batch": func() (*unstructured.Unstructured, error) { return apply(t, kubeJobs, namespace, first, "a", false) },
+		"apply by b through ours":  func() (*unstructured.Unstructured, error) { return apply(t, ourJobs, namespace, second, "b", false) },
+		"apply of the status": func() (*unstructured.Unstructured, error) {
+			return apply(t, kubeJobs, namespace, status, "controller", false, "status")
+		},
 		"merge patch through batch": func() (*unstructured.Unstructured, error) {
-			return nil, mergePatchWrite("application/merge-patch+json")(t, namespace)
+			return nil, mergePatchWrite(types.MergePatchType)(t, namespace)
 		},
 		"json patch through batch": func() (*unstructured.Unstructured, error) { return nil, jsonPatchWrite(t, namespace) },
 		"update through batch": func() (*unstructured.Unstructured, error) {
@@ -214,6 +226,20 @@ func TestNoOpWritesKeepTheVersion(t *testing.T) {
 			want = got
 		}
 	}
+}
+
+// TestFirstNoOpKeepsTheVersion: nothing that only reading adds to a new Job is stored by the first write that changes nothing.
+func TestFirstNoOpKeepsTheVersion(t *testing.T) {
+	t.Parallel()
+	forEachGroup(t, func(t *testing.T, resource schema.GroupVersionResource) {
+		namespace := server.Namespace(t)
+		configuration := newJob(resource, "job", nil)
+		first := mustApply(t, resource, namespace, configuration, owner)
+		second := mustApply(t, resource, namespace, configuration, owner)
+		if diff := cmp.Diff(first.Object, second.Object); diff != "" {
+			t.Errorf("the second apply of the same made a difference (-first +second):\n%s", diff)
+		}
+	})
 }
 
 // waitForNextSecond waits until the clock shows another second. It waits for time itself: what is written in another second has another time of

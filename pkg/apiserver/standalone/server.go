@@ -128,7 +128,10 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 		return err
 	}
 	s.client = adminClient(s.url, bundle)
-	s.parts = runAll(ctx, parts, startCaches)
+	s.parts = runAll(ctx, parts, func(ctx context.Context) {
+		waitForStorage(ctx, api)
+		startCaches(ctx)
+	})
 	return nil
 }
 
@@ -180,6 +183,13 @@ func (s *Server) newAPI(config *apiserver.Config, options Options) (*genericapis
 	}
 	api.ShutdownTimeout = cutOff
 	return api, nil
+}
+
+// waitForStorage waits until the API's own caches are filled. A client that asks before is told to come again after a second, and a
+// start takes less than that.
+func waitForStorage(ctx context.Context, api *genericapiserver.GenericAPIServer) {
+	// The hook has no error but that of a server that gives up waiting; the clients then wait instead.
+	_ = api.StorageReadinessHook.Hook(genericapiserver.PostStartHookContext{Context: ctx})
 }
 
 func adminClient(url string, bundle *pki.Bundle) *restclient.Config {

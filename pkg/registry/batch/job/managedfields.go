@@ -98,17 +98,10 @@ func readFields(fields *metav1.FieldsV1) (*fieldpath.Set, bool) {
 	return set, err == nil
 }
 
-// keepTimes keeps the old times where a write changed nothing else. The field manager does so itself to make such a write a
-// no-op, but compares before the entries of batch/v1 are renamed.
+// keepTimes keeps the old times, and their order, where a write changed nothing else, so that it makes no new resourceVersion. The field
+// manager does so itself, but before the entries of batch/v1 are renamed, and before the strategy takes back what the write can't set.
 func keepTimes(job, old *batch.Job) {
-	if len(job.ManagedFields) != len(old.ManagedFields) {
-		return
-	}
-	restored := slices.Clone(job.ManagedFields)
-	for i := range restored {
-		restored[i].Time = old.ManagedFields[i].Time
-	}
-	if !apiequality.Semantic.DeepEqual(restored, old.ManagedFields) {
+	if !sameOwnership(job.ManagedFields, old.ManagedFields) {
 		return
 	}
 	unchanged := *job
@@ -117,4 +110,22 @@ func keepTimes(job, old *batch.Job) {
 	if apiequality.Semantic.DeepEqual(&unchanged, old) {
 		job.ManagedFields = old.ManagedFields
 	}
+}
+
+// sameOwnership reports whether two lists differ in times and order at most. The order depends on the times.
+func sameOwnership(a, b []metav1.ManagedFieldsEntry) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, entry := range a {
+		same := slices.IndexFunc(b, func(other metav1.ManagedFieldsEntry) bool { return sameOwner(entry, other) })
+		if same < 0 {
+			return false
+		}
+		entry.Time = b[same].Time
+		if !apiequality.Semantic.DeepEqual(entry, b[same]) {
+			return false
+		}
+	}
+	return true
 }

@@ -17,6 +17,8 @@ limitations under the License.
 package job
 
 import (
+	"maps"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
@@ -45,6 +47,14 @@ func generateSelector(job *batch.Job) {
 		job.Spec.Selector.MatchLabels = map[string]string{}
 	}
 	setIfAbsent(job.Spec.Selector.MatchLabels, batch.ControllerUIDLabel, uid)
+}
+
+// labelAsTemplate gives a Job without labels those of its Pod template. Defaulting does so too, but before the template's labels are
+// generated; it would add them whenever the Job is read, and the next write that changes nothing would store them after all.
+func labelAsTemplate(job *batch.Job) {
+	if len(job.Labels) == 0 {
+		job.Labels = maps.Clone(job.Spec.Template.Labels)
+	}
 }
 
 func setIfAbsent(labels map[string]string, key, value string) {

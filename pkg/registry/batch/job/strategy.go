@@ -83,6 +83,7 @@ func resetFields(field string) map[fieldpath.APIVersion]*fieldpath.Set {
 func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 	job := obj.(*batch.Job)
 	generateSelector(job)
+	labelAsTemplate(job)
 	if s.group.HidesPolicies {
 		s.group.Profile.fillPolicies(&job.Spec)
 	}
