@@ -20,7 +20,6 @@ import (
 	"bytes"
 	"slices"
 
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -34,11 +33,10 @@ import (
 // Server-side apply converts the object to the version of each manager in turn. One entry under batch/v1, which has no fields for
 // our policies, would make every later apply through our group drop them. Our version has all fields of batch/v1 under the same
 // names, so that an entry means the same under it.
-func recordOwnership(job, old *batch.Job) {
+//
+// A strategy calls it before the store looks for writes that change nothing but times of ownership, and stores those not.
+func recordOwnership(job *batch.Job) {
 	job.ManagedFields = underOurVersion(job.ManagedFields)
-	if old != nil {
-		keepTimes(job, old)
-	}
 }
 
 // underOurVersion renames the batch/v1 entries and joins those that then have the same manager, operation and subresource.
@@ -96,36 +94,4 @@ func readFields(fields *metav1.FieldsV1) (*fieldpath.Set, bool) {
 	}
 	err := set.FromJSON(bytes.NewReader(fields.GetRawBytes()))
 	return set, err == nil
-}
-
-// keepTimes keeps the old times, and their order, where a write changed nothing else, so that it makes no new resourceVersion. The field
-// manager does so itself, but before the entries of batch/v1 are renamed, and before the strategy takes back what the write can't set.
-func keepTimes(job, old *batch.Job) {
-	if !sameOwnership(job.ManagedFields, old.ManagedFields) {
-		return
-	}
-	unchanged := *job
-	unchanged.ManagedFields = old.ManagedFields
-	unchanged.ResourceVersion = old.ResourceVersion
-	if apiequality.Semantic.DeepEqual(&unchanged, old) {
-		job.ManagedFields = old.ManagedFields
-	}
-}
-
-// sameOwnership reports whether two lists differ in times and order at most. The order depends on the times.
-func sameOwnership(a, b []metav1.ManagedFieldsEntry) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, entry := range a {
-		same := slices.IndexFunc(b, func(other metav1.ManagedFieldsEntry) bool { return sameOwner(entry, other) })
-		if same < 0 {
-			return false
-		}
-		entry.Time = b[same].Time
-		if !apiequality.Semantic.DeepEqual(entry, b[same]) {
-			return false
-		}
-	}
-	return true
 }

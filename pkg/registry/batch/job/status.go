@@ -53,7 +53,7 @@ func (StatusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 func (StatusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	job, oldJob := obj.(*batch.Job), old.(*batch.Job)
 	job.Spec = oldJob.Spec
-	recordOwnership(job, oldJob)
+	recordOwnership(job)
 }
 
 // ValidateUpdate checks a changed status: what the controller, or another one named by spec.managedBy, may say next.

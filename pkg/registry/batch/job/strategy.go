@@ -90,7 +90,7 @@ func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 	job.Status = batch.JobStatus{}
 	job.Generation = 1
 	podtemplate.DropDisabledFields(&job.Spec.Template, nil)
-	recordOwnership(job, nil)
+	recordOwnership(job)
 }
 
 // Validate checks a new Job.
@@ -125,7 +125,7 @@ func (s Strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if !apiequality.Semantic.DeepEqual(job.Spec, oldJob.Spec) {
 		job.Generation = oldJob.Generation + 1
 	}
-	recordOwnership(job, oldJob)
+	recordOwnership(job)
 }
 
 // ValidateUpdate checks a changed Job.
