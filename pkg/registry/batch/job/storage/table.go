@@ -22,7 +22,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metatable "k8s.io/apimachinery/pkg/api/meta/table"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -61,8 +60,13 @@ func newTableConvertor() tableConvertor {
 	return tableConvertor{clock: clock.RealClock{}}
 }
 
-// ConvertToTable prints a Job or a list of them. Any other object is an error.
+// ConvertToTable prints a Job or a list of them. Any other object is an error, and so are options that are not
+// *metav1.TableOptions; nil ones, typed or not, ask for headers.
 func (c tableConvertor) ConvertToTable(_ context.Context, object, tableOptions runtime.Object) (*metav1.Table, error) {
+	options, ok := tableOptions.(*metav1.TableOptions)
+	if tableOptions != nil && !ok {
+		return nil, fmt.Errorf("can't print a table with options of type %T", tableOptions)
+	}
 	table := &metav1.Table{}
 	switch obj := object.(type) {
 	case *batch.Job:
@@ -77,7 +81,7 @@ func (c tableConvertor) ConvertToTable(_ context.Context, object, tableOptions r
 	default:
 		return nil, fmt.Errorf("can't print %T as a row of Jobs", object)
 	}
-	if options, ok := tableOptions.(*metav1.TableOptions); !ok || !options.NoHeaders {
+	if options == nil || !options.NoHeaders {
 		table.ColumnDefinitions = columns
 	}
 	return table, nil
@@ -145,7 +149,10 @@ func (c tableConvertor) durationCell(job *batch.Job) string {
 }
 
 func (c tableConvertor) ageCell(job *batch.Job) string {
-	return metatable.ConvertToHumanReadableDateType(job.CreationTimestamp)
+	if job.CreationTimestamp.IsZero() {
+		return "<unknown>"
+	}
+	return duration.HumanDuration(c.clock.Since(job.CreationTimestamp.Time))
 }
 
 func containerCells(containers []corev1.Container) (names, images string) {
