@@ -36,6 +36,9 @@ TESTFLAGS ?=
 BENCH     ?= .
 COUNT     ?= 6
 
+# How many random requests make compare makes.
+JOBS ?= 100000
+
 ##@ Run
 
 .PHONY: run
@@ -79,6 +82,10 @@ test-race: ## Run the same tests with the race detector (needs a C compiler)
 .PHONY: e2e
 e2e: build kubectl ## Drive a real server with a real kubectl
 	$(GO) -C test/e2e test -count=1 -parallel 4 -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: compare
+compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)
+	$(GO) -C test/compare test -count=1 -timeout 60m -v -jobs $(JOBS) $(TESTFLAGS) .
 
 .PHONY: bench
 bench: ## Run the benchmarks and compare with the last run (BENCH=, COUNT=)

@@ -19,33 +19,107 @@ package compare
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
+	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 )
 
-// A difference is one that we want. Each is a row of docs/concepts/compatibility.md, and has a test that fails where it is gone.
+// A difference is one that we know of and stand by. Each is a row of the table for the Job API in docs/concepts/compatibility.md.
 type difference struct {
-	name  string
-	holds func(upstream, ours outcome) bool // is this the difference between the two?
+	name    string                            // the row's first cell
+	holds   func(upstream, ours outcome) bool // is this the difference between the two?
+	example func() request                    // shows it
 }
 
 var differences = []difference{
 	{
 		// Upstream reads *spec.completions of an Indexed Job with a successPolicy before it has made sure that there are any. There a
 		// client gets status 500; here, the error that upstream means.
-		name: "successPolicy of an Indexed Job without completions",
+		name: "`successPolicy` without `completions`",
 		holds: func(upstream, ours outcome) bool {
 			return strings.Contains(upstream.Panic, "nil pointer dereference") && ours.Panic == "" &&
 				slices.Contains(ours.Errors, "FieldValueRequired spec.completions: Required value: when completion mode is Indexed")
 		},
+		example: func() request {
+			job := newJob(successPolicy)
+			job.Spec.Completions = nil
+			return request{verb: create, job: job}
+		},
 	},
+	{
+		name: "`spec.scheduling`",
+		holds: func(upstream, ours outcome) bool {
+			return equal(withoutScheduling(upstream), withoutScheduling(ours))
+		},
+		example: func() request {
+			return request{verb: update, job: stored(newJob(scheduling)), old: stored(newJob(scheduling))}
+		},
+	},
+	{
+		name: "`metadata.managedFields[].apiVersion`",
+		holds: func(upstream, ours outcome) bool {
+			for _, object := range []*string{&ours.Prepared, &ours.Accepted} {
+				*object = strings.ReplaceAll(*object, `"apiVersion":"batch.jobserver.dev/v1"`, `"apiVersion":"batch/v1"`)
+			}
+			return equal(upstream, ours)
+		},
+		example: func() request { return request{verb: create, job: newJob(managedFields)} },
+	},
+	{
+		// Upstream folds them on its way through declarative validation.
+		name: "an error that two checks find",
+		holds: func(upstream, ours outcome) bool {
+			ours.Errors = folded(ours.Errors)
+			return equal(upstream, ours)
+		},
+		example: func() request {
+			return request{verb: update, job: stored(newJob(), func(job *batchv1.Job) { job.UID = "other" }), old: stored(newJob())}
+		},
+	},
+	{
+		// Here a Job without labels has those of its template before it is checked; upstream, once it is stored and read again.
+		name: "the labels of a Job without labels",
+		holds: func(upstream, ours outcome) bool {
+			ours.Errors = slices.DeleteFunc(folded(ours.Errors), func(line string) bool { return strings.HasPrefix(line, invalid+"metadata.labels: ") })
+			return len(upstream.Errors) > 0 && equal(upstream, ours)
+		},
+		example: func() request {
+			return request{verb: create, job: newJob(func(job *batchv1.Job) { job.Name = strings.Repeat("n", 64) })}
+		},
+	},
+}
+
+// withoutScheduling leaves spec.scheduling out of what a side made of a request.
+func withoutScheduling(out outcome) outcome {
+	for _, object := range []*string{&out.Decoded, &out.Prepared, &out.Accepted} {
+		if value, ok := fromJSON(*object).(map[string]any); ok {
+			delete(value["spec"].(map[string]any), "scheduling")
+			*object = toJSON(value)
+		}
+	}
+	return out
+}
+
+// folded leaves only the first of equal lines.
+func folded(lines []string) []string {
+	var folded []string
+	for _, line := range lines {
+		if !slices.Contains(folded, line) {
+			folded = append(folded, line)
+		}
+	}
+	return folded
 }
 
 // mismatch returns how our outcome differs from upstream's; empty where it doesn't, or as it should.
 func mismatch(upstream, ours outcome) string {
-	if cmp.Equal(upstream, ours) && ours.Panic == "" {
+	if equal(upstream, ours) {
 		return ""
 	}
 	for _, difference := range differences {
@@ -54,6 +128,11 @@ func mismatch(upstream, ours outcome) string {
 		}
 	}
 	return explain(upstream, ours)
+}
+
+// equal is never true of panics, not even of equal ones.
+func equal(upstream, ours outcome) bool {
+	return upstream.Panic == "" && cmp.Equal(upstream, ours)
 }
 
 // explain shows what differs, of each object only the fields that do.
@@ -90,4 +169,53 @@ func fromJSON(text string) any {
 		return text
 	}
 	return value
+}
+
+// TestDifferences fails where a difference is gone, and where the documentation has others than the comparison.
+func TestDifferences(t *testing.T) {
+	upstream, ours := sides(t)
+	synctest.Test(t, func(t *testing.T) {
+		for _, difference := range differences {
+			theirs, here := upstream.run(difference.example()), ours.run(difference.example())
+			if equal(theirs, here) {
+				t.Errorf("%s: there is no difference any more", difference.name)
+			} else if !difference.holds(theirs, here) {
+				t.Errorf("%s: another difference:\n%s", difference.name, explain(theirs, here))
+			}
+		}
+	})
+	if diff := cmp.Diff(documented(t), known()); diff != "" {
+		t.Errorf("the documentation differs (-documented +compared):\n%s", diff)
+	}
+}
+
+func known() []string {
+	var names []string
+	for _, difference := range differences {
+		names = append(names, difference.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// documented returns the first cells of the table for the Job API.
+func documented(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/concepts/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n## The Job API\n")
+	if !found {
+		t.Fatal("docs/concepts/compatibility.md has no section for the Job API")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var names []string
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \|`).FindAllStringSubmatch(section, -1) {
+		if name := row[1]; name != "what" && !strings.HasPrefix(name, "-") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

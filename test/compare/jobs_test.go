@@ -21,6 +21,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1alpha3 "k8s.io/api/scheduling/v1alpha3"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -60,10 +61,13 @@ func newJob(edits ...edit) *batchv1.Job {
 	return job
 }
 
-// stored returns the same Job as etcd has it: created, so with resourceVersion, generation, selector and labels. Edits come after that.
+// stored returns the same Job as etcd has it: created, so with resourceVersion, generation, numbers, selector and labels. Edits come after that.
 func stored(job *batchv1.Job, edits ...edit) *batchv1.Job {
 	job.ResourceVersion = "7"
 	job.Generation = 1
+	if job.Spec.Completions == nil && job.Spec.Parallelism == nil {
+		job.Spec.Completions, job.Spec.Parallelism = new(int32(1)), new(int32(1))
+	}
 	if manual := job.Spec.ManualSelector; manual == nil || !*manual {
 		job.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{batchv1.ControllerUidLabel: string(jobUID)}}
 		if job.Spec.Template.Labels == nil {
@@ -199,6 +203,16 @@ func fillScheduling(spec *corev1.PodSpec) {
 	spec.HostAliases = []corev1.HostAlias{{IP: "10.0.0.1", Hostnames: []string{"db"}}}
 	spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "pull"}}
 	spec.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"10.0.0.2"}}
+}
+
+func scheduling(job *batchv1.Job) {
+	job.Spec.Scheduling = &batchv1.JobSchedulingConfiguration{SchedulingPolicy: &schedulingv1alpha3.WorkloadPodGroupSchedulingPolicy{
+		Basic: &schedulingv1alpha3.WorkloadPodGroupBasicSchedulingPolicy{}}}
+}
+
+func managedFields(job *batchv1.Job) {
+	job.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, APIVersion: "batch/v1",
+		FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:parallelism":{}}}`)}}
 }
 
 // validJobs are starting points for random edits.

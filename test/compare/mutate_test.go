@@ -46,11 +46,8 @@ var regionsOf = map[verb][]region{
 	statusUpdate: {status, status, status, status, status, status, metadata, spec},
 }
 
-// untouched are fields that random edits leave alone, with what is tested of them elsewhere.
-var untouched = []string{
-	"metadata.managedFields", // TestManagedFields
-	"spec.scheduling",        // TestScheduling
-}
+// untouched are fields that random edits leave alone, because there is a difference. TestScheduling and TestDifferences have them.
+var untouched = []string{"metadata.managedFields", "spec.scheduling"}
 
 // A node is a place in a Job that an edit can change.
 type node struct {

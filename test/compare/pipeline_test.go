@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-logr/logr"
 	batchv1 "k8s.io/api/batch/v1"
@@ -56,10 +57,10 @@ type outcome struct {
 	Panic     string   // what stopped the side, and then nothing else is compared
 	Defaulted string   // the new object, defaulted, in its version
 	Decoded   string   // the same, once through the hub
-	Prepared  string   // the new object as the strategy prepared it
+	Prepared  string   // the new object as the strategy prepared it, read back
 	Errors    []string // see errorLines
 	Warnings  []string // of an accepted object only, as in the server
-	Accepted  string   // what would be stored
+	Accepted  string   // what would be stored, read back
 	Row       string   // the table's cells
 	Selected  string   // labels and fields to select by
 }
@@ -96,7 +97,7 @@ func (s *side) updateStrategy(verb verb) rest.RESTUpdateStrategy {
 
 func (s *side) runCreate(ctx context.Context, hub runtime.Object, out *outcome) {
 	s.create.PrepareForCreate(ctx, hub)
-	out.Prepared = toJSON(must(s.encoded(hub)))
+	out.Prepared = toJSON(must(s.encoded(must(s.readBack(hub)))))
 	out.Errors = errorLines(rest.ValidateCreate(ctx, hub, s.create))
 	if len(out.Errors) > 0 {
 		return
@@ -124,7 +125,7 @@ func (s *side) runUpdate(ctx context.Context, hub, old runtime.Object, strategy 
 	if grace := before.GetDeletionGracePeriodSeconds(); grace != nil && now.GetDeletionGracePeriodSeconds() == nil {
 		now.SetDeletionGracePeriodSeconds(grace)
 	}
-	out.Prepared = toJSON(must(s.encoded(hub)))
+	out.Prepared = toJSON(must(s.encoded(must(s.readBack(hub)))))
 	out.Errors = errorLines(rest.ValidateUpdate(ctx, hub, old, strategy))
 	if len(out.Errors) > 0 {
 		return
@@ -135,12 +136,22 @@ func (s *side) runUpdate(ctx context.Context, hub, old runtime.Object, strategy 
 }
 
 func (s *side) accept(hub runtime.Object, out *outcome) {
-	out.Accepted = toJSON(must(s.encoded(hub)))
-	labels, fields, err := s.attrs(hub)
+	read := must(s.readBack(hub))
+	out.Accepted = toJSON(must(s.encoded(read)))
+	labels, fields, err := s.attrs(read)
 	if err != nil {
 		panic(err)
 	}
 	out.Selected = labels.String() + " " + fields.String()
+}
+
+// readBack returns hub as it comes from etcd, where defaults apply again: upstream's Job without labels gets those of its template that way.
+func (s *side) readBack(hub runtime.Object) (runtime.Object, error) {
+	job, err := s.encoded(hub.DeepCopyObject())
+	if err != nil {
+		return nil, err
+	}
+	return s.decoded(job)
 }
 
 // row prints the Job as kubectl get -o wide gets it.
@@ -152,15 +163,32 @@ func (s *side) row(ctx context.Context, hub runtime.Object) string {
 	return toJSON(table.Rows[0].Cells)
 }
 
-// errorLines has all that a client can see of each error: its type, field, detail and bad value. Lines are a set: the order of some is
-// random on both sides, and how many checks find the same is no rule.
+// errorLines has all that a client can see of each error: its type, field, detail and bad value; in order, but for what upstream itself
+// leaves to chance by ranging over maps. Errors of one map lie together and are sorted, and so are those of the Pod template,
+// which has many: there, both sides call the same code.
 func errorLines(errs field.ErrorList) []string {
 	var lines []string
-	for _, err := range errs {
+	start := 0 // of the errors that the last line is to be sorted with
+	for i, err := range errs {
+		if i > 0 && ofMap(err) != ofMap(errs[i-1]) {
+			slices.Sort(lines[start:])
+			start = len(lines)
+		}
 		lines = append(lines, fmt.Sprintf("%s %s: %s", string(err.Type), err.Field, err.ErrorBody()))
 	}
-	slices.Sort(lines)
-	return slices.Compact(lines)
+	slices.Sort(lines[start:])
+	return lines
+}
+
+// ofMap returns which map an error may be about: its field without a last key or index, or the Pod template.
+func ofMap(err *field.Error) string {
+	if strings.HasPrefix(err.Field, string(template)+".") {
+		return string(template)
+	}
+	if end := strings.LastIndex(err.Field, "["); strings.HasSuffix(err.Field, "]") && end > 0 {
+		return err.Field[:end]
+	}
+	return err.Field
 }
 
 func requestContext(verb verb) context.Context {

@@ -90,7 +90,7 @@ func fillOpaque(random *rand.Rand, value reflect.Value) bool {
 			*target = intstr.FromString(pick(random, []string{"web", "", "80", "-", "A", strings.Repeat("w", 16)}))
 		}
 	case *metav1.FieldsV1:
-		// Managed fields are left alone (see untouched).
+		// Only managed fields have these, and they are untouched.
 	default:
 		return false
 	}
