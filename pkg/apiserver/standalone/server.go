@@ -14,6 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
+// Package standalone puts a whole server together in one process: embedded etcd, the API, the controllers and the node agent. It is
+// what the command serves with --standalone, and what a test starts where it needs Jobs that really run.
 package standalone
 
 import (

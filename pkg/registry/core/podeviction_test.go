@@ -116,6 +116,7 @@ func TestEvictionRefuses(t *testing.T) {
 		"other UID":             {newEviction("a", &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: new(types.UID("other"))}}), apierrors.IsConflict, "the UID in the precondition (other) does not match"},
 		"other resourceVersion": {newEviction("a", &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: new("1")}}), apierrors.IsConflict, "the ResourceVersion in the precondition (1) does not match"},
 		"UID in a dry run":      {newEviction("a", &metav1.DeleteOptions{DryRun: all, Preconditions: &metav1.Preconditions{UID: new(types.UID("other"))}}), apierrors.IsConflict, "the UID in the precondition (other) does not match"},
+		//lint:ignore SA1019 old clients still send it
 		"two propagations": {newEviction("a", &metav1.DeleteOptions{OrphanDependents: new(true), PropagationPolicy: new(metav1.DeletePropagationOrphan)}), apierrors.IsInvalid,
 			"orphanDependents and deletionPropagation cannot be both set"},
 		"no such propagation": {newEviction("a", &metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletionPropagation("Sideways"))}), apierrors.IsInvalid, "propagationPolicy: Unsupported value"},

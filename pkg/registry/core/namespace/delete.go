@@ -85,6 +85,7 @@ func pinToUID(options *metav1.DeleteOptions, ns *core.Namespace) error {
 }
 
 func preconditionFailed(name, field, want, have string) error {
+	//lint:ignore ST1005 the message is upstream's
 	return apierrors.NewConflict(core.Resource("namespaces"), name,
 		fmt.Errorf("Precondition failed: %[1]s in precondition: %[2]s, %[1]s in object meta: %[3]s", field, want, have))
 }
@@ -136,8 +137,8 @@ func deleteError(err error, name string) error {
 func propagationFinalizers(finalizers []string, options *metav1.DeleteOptions) []string {
 	var orphan, foreground bool
 	switch {
-	case options.OrphanDependents != nil: //nolint:staticcheck // deprecated, and still sent by old clients
-		orphan = *options.OrphanDependents //nolint:staticcheck // as above
+	case options.OrphanDependents != nil: //lint:ignore SA1019 old clients still send it
+		orphan = *options.OrphanDependents //lint:ignore SA1019 as above
 		foreground = !orphan
 	case options.PropagationPolicy != nil:
 		orphan = *options.PropagationPolicy == metav1.DeletePropagationOrphan

@@ -28,6 +28,7 @@ func TestPropagationFinalizers(t *testing.T) {
 	policy := func(p metav1.DeletionPropagation) *metav1.DeleteOptions {
 		return &metav1.DeleteOptions{PropagationPolicy: &p}
 	}
+	//lint:ignore SA1019 old clients still send it
 	orphan := func(o bool) *metav1.DeleteOptions { return &metav1.DeleteOptions{OrphanDependents: &o} }
 	both := []string{"orphan", "a", "foregroundDeletion"}
 	for name, tc := range map[string]struct {

@@ -48,8 +48,8 @@ func TestDeleteWarnings(t *testing.T) {
 		},
 		"propagation":            {options: &metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}},
 		"orphan":                 {options: &metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationOrphan)}},
-		"orphan, the old way":    {options: &metav1.DeleteOptions{OrphanDependents: new(true)}},  //nolint:staticcheck // clients still send it
-		"no orphan, as of old":   {options: &metav1.DeleteOptions{OrphanDependents: new(false)}}, //nolint:staticcheck // clients still send it
+		"orphan, the old way":    {options: &metav1.DeleteOptions{OrphanDependents: new(true)}},  //lint:ignore SA1019 clients still send it
+		"no orphan, as of old":   {options: &metav1.DeleteOptions{OrphanDependents: new(false)}}, //lint:ignore SA1019 clients still send it
 		"no options, in process": {},
 	}
 	for name, test := range tests {
