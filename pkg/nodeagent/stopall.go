@@ -34,7 +34,7 @@ const stopPoll = 10 * time.Millisecond
 // It is called while Run runs.
 func (a *Agent) StopAll(ctx context.Context) error {
 	a.stopping.Store(true)
-	a.starting.Lock() // whatever is being started is on record when we get it
+	a.starting.Lock()   // whatever is being started is on record when we get it
 	a.starting.Unlock() //lint:ignore SA2001 getting the lock is the point
 	var killed error
 	for {

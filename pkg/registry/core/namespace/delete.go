@@ -85,8 +85,8 @@ func pinToUID(options *metav1.DeleteOptions, ns *core.Namespace) error {
 }
 
 func preconditionFailed(name, field, want, have string) error {
-	//lint:ignore ST1005 the message is upstream's
 	return apierrors.NewConflict(core.Resource("namespaces"), name,
+		//lint:ignore ST1005 the message is upstream's
 		fmt.Errorf("Precondition failed: %[1]s in precondition: %[2]s, %[1]s in object meta: %[3]s", field, want, have))
 }
 
