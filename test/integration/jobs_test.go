@@ -20,6 +20,9 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -103,4 +106,27 @@ func set(t *testing.T, job *unstructured.Unstructured, value any, path ...string
 	if err := unstructured.SetNestedField(job.Object, value, path...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// typedTemplate is podTemplate for typed clients.
+func typedTemplate() corev1.PodTemplateSpec {
+	return corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+		RestartPolicy: corev1.RestartPolicyNever,
+		Containers:    []corev1.Container{{Name: "main", Image: "busybox", Command: []string{"true"}}},
+	}}
+}
+
+// withoutPolicies returns a Job of our group as batch/v1 should show it.
+func withoutPolicies(t *testing.T, job *unstructured.Unstructured) object {
+	t.Helper()
+	job = job.DeepCopy()
+	for _, name := range []string{"disruptionPolicy", "suspendPolicy", "workQueuePolicy"} {
+		unstructured.RemoveNestedField(job.Object, "spec", name)
+	}
+	job.SetAPIVersion(kubeJobs.GroupVersion().String())
+	return job.Object
+}
+
+func diffObjects(want, got object) string {
+	return cmp.Diff(want, got)
 }

@@ -24,9 +24,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	storeerr "k8s.io/apiserver/pkg/storage/errors"
 	"k8s.io/apiserver/pkg/warning"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -139,11 +141,21 @@ func (r *REST) DeleteCollection(ctx context.Context, validate rest.ValidateObjec
 	return r.Store.DeleteCollection(ctx, validate, options, listOptions)
 }
 
+// Watch watches the Jobs that options select. A resourceVersion that is no number is the client's mistake; the store has no name for it, and the
+// answer would be an internal error.
+func (r *REST) Watch(ctx context.Context, options *internalversion.ListOptions) (watch.Interface, error) {
+	watcher, err := r.Store.Watch(ctx, options)
+	if err != nil {
+		return nil, storeerr.InterpretWatchError(err, r.DefaultQualifiedResource, "")
+	}
+	return watcher, nil
+}
+
 func (r *REST) warnOfOrphans(ctx context.Context, options *metav1.DeleteOptions) {
 	if r.group.GarbageCollection != rest.OrphanDependents || options == nil || options.PropagationPolicy != nil {
 		return
 	}
-	//nolint:staticcheck // clients still send the deprecated field
+	//lint:ignore SA1019 clients still send the deprecated field
 	if options.OrphanDependents == nil {
 		warning.AddWarning(ctx, "", orphanWarning)
 	}
