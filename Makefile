@@ -85,7 +85,7 @@ e2e: build kubectl ## Drive a real server with a real kubectl
 
 .PHONY: compare
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)
-	$(GO) -C test/compare test -count=1 -timeout 60m -v -jobs $(JOBS) $(TESTFLAGS) .
+	$(GO) -C test/compare test . -count=1 -timeout 60m -v -jobs=$(JOBS) $(TESTFLAGS)
 
 .PHONY: bench
 bench: ## Run the benchmarks and compare with the last run (BENCH=, COUNT=)

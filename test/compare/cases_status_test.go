@@ -147,6 +147,8 @@ func TestStatusIndexes(t *testing.T) {
 		{name: "S16", start: five, edit: failing(""), want: []string{onFailed}},
 		{name: "S16 gone", start: stored(newJob(perIndex), failing("1")), edit: statusEdit(func(status *batchv1.JobStatus) { status.FailedIndexes = nil })},
 		{name: "S17", start: each, edit: all(completed("0-3"), failing("2")), want: []string{onFailed}},
+		{name: "S17 by more completed", start: stored(newJob(perIndex), started, failing("2")), edit: completed("0-3"), want: []string{onFailed}},
+		{name: "S17 by more failed", start: stored(newJob(perIndex), started, completed("0-3")), edit: failing("2"), want: []string{onFailed}},
 		{name: "S17 touching", start: each, edit: all(completed("0-2"), failing("3,4"))},
 		{name: "S17 overlapping before", start: stored(newJob(perIndex), completed("1"), failing("1")), edit: started},
 		{name: "S17 broken lists", start: each, edit: all(completed("x"), failing("y")), want: []string{onCompleted, onFailed}},
@@ -159,6 +161,34 @@ func TestStatusIndexes(t *testing.T) {
 			rule{name: "S14 list " + list, start: each, edit: failing(list), want: []string{onFailed}})
 	}
 	testRules(t, statusUpdate, rules)
+}
+
+// TestRows has the states that a row tells apart, first of them the ones with a condition twice: the first of a type decides.
+func TestRows(t *testing.T) {
+	again := func(conditionType batchv1.JobConditionType, status corev1.ConditionStatus) edit {
+		return statusEdit(func(of *batchv1.JobStatus) { of.Conditions = append(of.Conditions, condition(conditionType, status)) })
+	}
+	types := []batchv1.JobConditionType{batchv1.JobComplete, batchv1.JobFailed, batchv1.JobSuspended, batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet}
+	rules := []rule{{name: "no condition", edit: running}, {name: "deleted", edit: deleted}, {name: "unknown condition", edit: conditions("Custom")}}
+	for _, one := range types {
+		rules = append(rules,
+			rule{name: string(one) + " False, then True", edit: all(again(one, corev1.ConditionFalse), again(one, corev1.ConditionTrue))},
+			rule{name: string(one) + " True, then False", edit: all(again(one, corev1.ConditionTrue), again(one, corev1.ConditionFalse))},
+			rule{name: string(one) + ", deleted", edit: all(conditions(one), deleted)})
+		for _, other := range types {
+			rules = append(rules, rule{name: string(one) + " and " + string(other), edit: conditions(one, other)})
+		}
+	}
+	for _, spec := range []struct {
+		name string
+		edit edit
+	}{{"work queue", workQueue}, {"work queue of one", func(job *batchv1.Job) { job.Spec.Parallelism = new(int32(1)) }},
+		{"work queue of none", func(job *batchv1.Job) { job.Spec.Parallelism = new(int32(0)) }}, {"five", indexed(5, 5)}, {"many containers", richTemplate}} {
+		rules = append(rules, rule{name: spec.name, edit: spec.edit}, rule{name: spec.name + ", running", edit: all(spec.edit, running)},
+			rule{name: spec.name + ", complete", edit: all(spec.edit, complete)})
+	}
+	// What can be created is another question: a row is printed first. Deleted Jobs have a finalizer, and finished ones lose their status.
+	testRules(t, create, rules)
 }
 
 func uncounted(succeeded, failed []types.UID) edit {

@@ -45,7 +45,8 @@ const (
 	forbidden    = "FieldValueForbidden "
 )
 
-// testRules compares each case, and checks first that upstream says what the case is there for.
+// testRules compares each case, and checks first that upstream says what the case is there for. Time stands still meanwhile, so that ages in
+// tables are the same on both sides; bubbles share caches of the libraries, so these tests are not parallel.
 func testRules(t *testing.T, verb verb, rules []rule) {
 	t.Helper()
 	upstream, ours := sides(t)

@@ -205,7 +205,7 @@ func toJSON(value any) string {
 	return string(must(json.Marshal(value)))
 }
 
-// must is for what fails only by a mistake of the comparison itself or a panic's worth of one in a side: run reports it.
+// must is for what no Job can make fail. Where it panics all the same, run reports that as the side's.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)

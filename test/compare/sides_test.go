@@ -21,13 +21,11 @@ import (
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
-	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
@@ -140,6 +138,8 @@ func (s *side) encoded(hub runtime.Object) (*batchv1.Job, error) {
 // noStorage gives stores that know no object: nothing compared here gets as far as etcd.
 type noStorage struct{}
 
+var _ generic.RESTOptionsGetter = noStorage{}
+
 // GetRESTOptions is generic.RESTOptionsGetter.
 func (noStorage) GetRESTOptions(resource schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
 	return generic.RESTOptions{
@@ -162,9 +162,3 @@ func (emptyStorage) Get(_ context.Context, key string, _ storage.GetOptions, _ r
 func (emptyStorage) GetList(context.Context, string, storage.ListOptions, runtime.Object) error {
 	return nil
 }
-
-var (
-	_ generic.RESTOptionsGetter = noStorage{}
-	_ *genericregistry.Store    = (&ourstorage.REST{}).Store
-	_ metav1.Object             = &batchv1.Job{}
-)
