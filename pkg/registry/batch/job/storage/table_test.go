@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
@@ -226,5 +227,32 @@ func TestTableOfAnotherKind(t *testing.T) {
 	t.Parallel()
 	if _, err := testConvertor().ConvertToTable(t.Context(), &corev1.Pod{}, nil); err == nil {
 		t.Error("a Pod was printed as a Job")
+	}
+}
+
+// TestTableOptions has the forms in which options come; a nil of their type is none, as in Kubernetes.
+func TestTableOptions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		options runtime.Object
+		headers bool
+		fails   bool
+	}{
+		{name: "none", options: nil, headers: true},
+		{name: "typed nil", options: (*metav1.TableOptions)(nil), headers: true},
+		{name: "headers", options: &metav1.TableOptions{}, headers: true},
+		{name: "no headers", options: &metav1.TableOptions{NoHeaders: true}},
+		{name: "of another kind", options: &metav1.ListOptions{}, fails: true},
+	} {
+		job := shards()
+		table, err := testConvertor().ConvertToTable(t.Context(), &job, c.options)
+		if (err != nil) != c.fails {
+			t.Errorf("%s: error %v, want one: %t", c.name, err, c.fails)
+			continue
+		}
+		if err == nil && (len(table.ColumnDefinitions) > 0) != c.headers {
+			t.Errorf("%s: %d columns, want some: %t", c.name, len(table.ColumnDefinitions), c.headers)
+		}
 	}
 }
