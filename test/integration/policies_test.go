@@ -18,6 +18,7 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -258,9 +259,16 @@ func expectChanged(t *testing.T, job *unstructured.Unstructured, subresources []
 	}
 }
 
-// expectOwnership checks that ownership is recorded under our version only, once for each manager, operation and subresource.
 func expectOwnership(t *testing.T, job *unstructured.Unstructured) {
 	t.Helper()
+	if problem := ownershipProblem(job); problem != "" {
+		t.Error(problem)
+	}
+}
+
+// ownershipProblem says what is wrong where ownership is not recorded under our version only, once for each manager, operation and subresource.
+// Empty: nothing.
+func ownershipProblem(job *unstructured.Unstructured) string {
 	type key struct {
 		Manager     string
 		Operation   metav1.ManagedFieldsOperationType
@@ -269,15 +277,16 @@ func expectOwnership(t *testing.T, job *unstructured.Unstructured) {
 	seen := map[key]bool{}
 	for _, entry := range job.GetManagedFields() {
 		if entry.APIVersion != "batch.jobserver.dev/v1" {
-			t.Errorf("ownership of %s is recorded under %s", entry.Manager, entry.APIVersion)
+			return fmt.Sprintf("ownership of %s is recorded under %s", entry.Manager, entry.APIVersion)
 		}
 		this := key{entry.Manager, entry.Operation, entry.Subresource}
 		if seen[this] {
-			t.Errorf("ownership of %+v is recorded twice", this)
+			return fmt.Sprintf("ownership of %+v is recorded twice", this)
 		}
 		seen[this] = true
 	}
 	if len(seen) == 0 {
-		t.Error("no ownership is recorded")
+		return "no ownership is recorded"
 	}
+	return ""
 }

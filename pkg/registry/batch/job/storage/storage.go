@@ -129,6 +129,16 @@ func (r *REST) Categories() []string {
 	return r.names.Categories
 }
 
+// Create creates a Job.
+func (r *REST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	return createJob(ctx, r.Store, obj, validate, options)
+}
+
+// Update changes a Job, or creates one by an apply.
+func (r *REST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, validateCreate rest.ValidateObjectFunc, validateUpdate rest.ValidateObjectUpdateFunc, forceCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return r.Store.Update(ctx, name, changedObject{info}, validateCreate, validateUpdate, forceCreate, options)
+}
+
 // Delete deletes a Job, with a warning where its Pods stay only because the request didn't say.
 func (r *REST) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, options *metav1.DeleteOptions) (runtime.Object, bool, error) {
 	r.warnOfOrphans(ctx, options)
@@ -181,7 +191,7 @@ func (r *StatusREST) Get(ctx context.Context, name string, options *metav1.GetOp
 
 // Update changes the status of a Job that exists; it never creates one.
 func (r *StatusREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, validateCreate rest.ValidateObjectFunc, validateUpdate rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	return r.store.Update(ctx, name, info, validateCreate, validateUpdate, false, options)
+	return r.store.Update(ctx, name, changedObject{info}, validateCreate, validateUpdate, false, options)
 }
 
 // GetResetFields names the fields that a write to the status can't set.
