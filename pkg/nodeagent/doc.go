@@ -25,7 +25,8 @@ limitations under the License.
 //	environment.go  turns a container's env, command and args into those of a process
 //	status.go       computes the status that a kubelet would write (pure); conditions.go its conditions
 //	sync.go         looks at one Pod, does what actions.go decided, writes what status.go computed, deletes the Pod at its end
-//	logs.go         serves what containers printed
+//	collect.go      brings Pods to their end that were deleted before they had a node
+//	logs.go         serves what containers printed; logread.go reads it
 //	node.go         registers the Node and keeps its status fresh
 //
 // Package runtime below it makes containers into processes that outlive the server.

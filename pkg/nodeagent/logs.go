@@ -20,15 +20,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	internalapi "k8s.io/cri-api/pkg/apis"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-	"k8s.io/cri-client/pkg/logs"
-	"k8s.io/klog/v2"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
@@ -39,7 +36,7 @@ const (
 	messageBytes = 2048
 )
 
-// OpenLog returns what a container of the Pod printed, as opts ask for it, read by the library that a kubelet reads logs with. The caller has resolved
+// OpenLog returns what a container of the Pod printed, as opts ask for it: see logread.go. The caller has resolved
 // and validated the container's name and the options. With Follow the reader ends when the container does. The reader must be
 // closed; the end of ctx ends it too. Errors are those of the API, in a kubelet's words.
 func (a *Agent) OpenLog(ctx context.Context, pod *corev1.Pod, container string, opts *corev1.PodLogOptions) (io.ReadCloser, error) {
@@ -50,28 +47,23 @@ func (a *Agent) OpenLog(ctx context.Context, pod *corev1.Pod, container string, 
 	if err != nil {
 		return nil, err
 	}
-	path := a.runtime.LogPath(id)
-	if _, err := os.Stat(path); err != nil {
+	file, err := os.Open(a.runtime.LogPath(id))
+	if err != nil {
 		return nil, apierrors.NewInternalError(fmt.Errorf("log of container %q in pod %q: %w", container, pod.Name, err))
 	}
 	reader, writer := io.Pipe()
-	var stdout, stderr io.Writer = writer, writer
-	if opts.Stream != nil {
-		switch *opts.Stream {
-		case corev1.LogStreamStdout:
-			stderr = nil
-		case corev1.LogStreamStderr:
-			stdout = nil
-		}
+	options := a.logOptions(opts, writer)
+	if opts.Follow {
+		options.ended = a.runtime.Done(id)
 	}
-	ctx, cancel := context.WithCancel(klog.NewContext(ctx, klog.FromContext(ctx).V(4)))
+	ctx, cancel := context.WithCancel(ctx)
+	// Whoever doesn't read on would otherwise hold the copying below for good.
+	stop := context.AfterFunc(ctx, func() { _ = writer.CloseWithError(context.Cause(ctx)) })
 	go func() {
 		defer cancel()
-		err := logs.ReadLogs(ctx, path, container, a.logOptions(opts), logStatus{id: id, runtime: a.runtime}, stdout, stderr)
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		_ = writer.CloseWithError(err)
+		defer stop()
+		defer file.Close()
+		_ = writer.CloseWithError(readLog(ctx, file, options))
 	}()
 	return &logReader{PipeReader: reader, cancel: cancel}, nil
 }
@@ -89,13 +81,24 @@ func (r *logReader) Close() error {
 }
 
 // logOptions translates the API's options.
-func (a *Agent) logOptions(opts *corev1.PodLogOptions) *logs.LogOptions {
-	options := &logs.LogOptions{TailLines: opts.TailLines, LimitBytes: opts.LimitBytes, Follow: opts.Follow, Timestamp: opts.Timestamps}
+func (a *Agent) logOptions(opts *corev1.PodLogOptions, target io.Writer) logOptions {
+	options := logOptions{tail: opts.TailLines, limit: math.MaxInt64, timestamps: opts.Timestamps, stdout: target, stderr: target}
+	if opts.LimitBytes != nil {
+		options.limit = *opts.LimitBytes
+	}
 	switch {
 	case opts.SinceSeconds != nil:
-		options.Since = a.config.Clock.Now().Add(-time.Duration(*opts.SinceSeconds) * time.Second)
+		options.since = a.config.Clock.Now().Add(-time.Duration(*opts.SinceSeconds) * time.Second)
 	case opts.SinceTime != nil:
-		options.Since = opts.SinceTime.Time
+		options.since = opts.SinceTime.Time
+	}
+	if opts.Stream != nil {
+		switch *opts.Stream {
+		case corev1.LogStreamStdout:
+			options.stderr = nil
+		case corev1.LogStreamStderr:
+			options.stdout = nil
+		}
 	}
 	return options
 }
@@ -115,7 +118,7 @@ func (a *Agent) logID(pod *corev1.Pod, container string, previous bool) (runtime
 		return latest, nil
 	}
 	// While a container waits for its restart, its latest run is the previous one.
-	if status != nil && status.State.Waiting != nil && int(status.RestartCount) == latest.Attempt && a.runtime.Ended(latest) {
+	if status != nil && status.State.Waiting != nil && int(status.RestartCount) == latest.Attempt && isClosed(a.runtime.Done(latest)) {
 		return latest, nil
 	}
 	if len(attempts) == 1 {
@@ -159,27 +162,26 @@ func findStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 	return nil
 }
 
-// logStatus is the one method of a container runtime that following a log needs: whether the container still runs.
-type logStatus struct {
-	internalapi.RuntimeService
-	id      runtime.ID
-	runtime runtime.Runtime
-}
-
-// ContainerStatus implements internalapi.RuntimeService.
-func (s logStatus) ContainerStatus(context.Context, string, bool) (*runtimeapi.ContainerStatusResponse, error) {
-	state := runtimeapi.ContainerState_CONTAINER_RUNNING
-	if s.runtime.Ended(s.id) {
-		state = runtimeapi.ContainerState_CONTAINER_EXITED
+// isClosed tells whether a channel that nothing is sent on is closed.
+func isClosed(channel <-chan struct{}) bool {
+	select {
+	case <-channel:
+		return true
+	default:
+		return false
 	}
-	return &runtimeapi.ContainerStatusResponse{Status: &runtimeapi.ContainerStatus{State: state}}, nil
 }
 
 // logTail is the end of an attempt's log, as a termination message. A log that can't be read gives none.
 func (a *Agent) logTail(id runtime.ID) string {
+	file, err := os.Open(a.runtime.LogPath(id))
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
 	tail := &tailBuffer{}
-	lines := int64(messageLines)
-	if err := logs.ReadLogs(klog.NewContext(context.Background(), klog.Background().V(4)), a.runtime.LogPath(id), "", &logs.LogOptions{TailLines: &lines}, nil, tail, tail); err != nil {
+	options := logOptions{tail: new(int64(messageLines)), limit: math.MaxInt64, stdout: tail, stderr: tail}
+	if err := readLog(context.Background(), file, options); err != nil {
 		return ""
 	}
 	return string(tail.data)

@@ -17,8 +17,14 @@ limitations under the License.
 package nodeagent
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,5 +111,67 @@ func TestLogOptions(t *testing.T) {
 	_, err := c.agent.OpenLog(t.Context(), c.get(t, "log"), "main", &corev1.PodLogOptions{Previous: true})
 	if want := `previous terminated container "main" in pod "log" not found`; !apierrors.IsBadRequest(err) || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// A follower must cost nothing that a user has few of: inotify instances are limited to 128.
+func TestManyFollowers(t *testing.T) {
+	t.Parallel()
+	const followers = 300
+	c := newCluster(t)
+	pod := c.create(t, shellPod("busy", "echo one; while [ ! -e go ]; do sleep 0.01; done; seq 1000; printf end"))
+	c.wait(t, "busy", "running", isRunning)
+	var want strings.Builder
+	want.WriteString("one\n")
+	for i := range 1000 {
+		fmt.Fprintln(&want, i+1)
+	}
+	want.WriteString("end")
+	running := c.get(t, "busy")
+	var group sync.WaitGroup
+	var begun atomic.Int64
+	for range followers {
+		group.Go(func() {
+			reader, err := c.agent.OpenLog(t.Context(), running, "main", &corev1.PodLogOptions{Follow: true})
+			if err != nil {
+				begun.Add(1)
+				t.Error(err)
+				return
+			}
+			defer reader.Close()
+			first := make([]byte, len("one\n"))
+			_, err = io.ReadFull(reader, first)
+			begun.Add(1)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			rest, err := io.ReadAll(reader)
+			if got := string(first) + string(rest); err != nil || got != want.String() {
+				t.Errorf("a follower read %d bytes, want %d (error %v)", len(got), want.Len(), err)
+			}
+		})
+	}
+	waitFor(t, "all followers to have begun", func() bool { return begun.Load() == followers })
+	if err := os.WriteFile(c.agent.runtime.WorkingDir(pod.UID)+"/go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	group.Wait()
+}
+
+func TestFollowEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.create(t, shellPod("silent", "sleep 1000"))
+	c.wait(t, "silent", "running", isRunning)
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, err := c.agent.OpenLog(ctx, c.get(t, "silent"), "main", &corev1.PodLogOptions{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	cancel()
+	if _, err := io.ReadAll(reader); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
 	}
 }

@@ -75,19 +75,6 @@ func (p *Process) Attempts(podUID types.UID, container string) ([]int, error) {
 	return attempts(filepath.Join(p.podDir(podUID), container), supervisor.SuffixLog)
 }
 
-// Ended implements Runtime.
-func (p *Process) Ended(id ID) bool {
-	p.mu.Lock()
-	entry := p.find(id)
-	running := entry != nil && entry.Running
-	p.mu.Unlock()
-	if !running {
-		return true
-	}
-	_, err := os.Stat(p.path(id, supervisor.SuffixExit))
-	return err == nil
-}
-
 // attempts lists the numbers of the files with a suffix, in rising order.
 func attempts(dir, suffix string) ([]int, error) {
 	entries, err := os.ReadDir(dir)

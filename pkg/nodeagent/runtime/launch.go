@@ -39,6 +39,11 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	if err := contextError(ctx); err != nil {
 		return Container{}, err
 	}
+	started := newEntry(Container{ID: request.ID, StartedAt: time.Now(), Backoff: request.Backoff})
+	if err := p.beginStart(started); err != nil {
+		return Container{}, err
+	}
+	defer p.endStart(started)
 	lock, err := p.recordIntent(request)
 	if err != nil {
 		return Container{}, err
@@ -53,7 +58,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 		// Nothing was started: take the intent back.
 		return Container{}, errors.Join(err, p.removeAttempt(request.ID))
 	}
-	started := &entry{Container: Container{ID: request.ID, Running: true, StartedAt: time.Now(), Backoff: request.Backoff}, pidfd: child.pidfd}
+	started.pidfd = child.pidfd
 	report, reportErr := child.readReport(launchTimeout)
 	switch {
 	case report.Running != nil:
@@ -66,9 +71,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 			return Container{}, errors.Join(fmt.Errorf("the container's supervisor failed: %w", reportErr), p.removeAttempt(request.ID))
 		}
 	}
-	if err := p.keep(started); err != nil {
-		return Container{}, err
-	}
+	p.keep(started)
 	if report.Exit != nil {
 		child.discard()
 		p.settle(started)
@@ -78,6 +81,30 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return started.Container, nil
+}
+
+// beginStart makes the attempt known to Done: from here on its log may be asked for.
+func (p *Process) beginStart(started *entry) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pod := p.pods[started.ID.PodUID]
+	if pod == nil {
+		return errors.New("the Pod was not prepared")
+	}
+	pod.starting = started
+	return nil
+}
+
+// endStart ends what beginStart began. Of an attempt that was not kept, nothing was started.
+func (p *Process) endStart(started *entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pod := p.pods[started.ID.PodUID]; pod != nil {
+		pod.starting = nil
+	}
+	if !started.kept {
+		close(started.done)
+	}
 }
 
 // recordIntent writes the attempt's intent record, makes its control pipe, and returns the record's file, locked.

@@ -28,6 +28,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
@@ -61,6 +62,7 @@ var _ Runtime = &Process{}
 type podEntry struct {
 	pod        Pod
 	containers map[string][]*entry // by container name, oldest attempt first, at most keptAttempts
+	starting   *entry              // not in containers yet
 }
 
 // entry is one attempt in memory. Its fields are guarded by Process.mu.
@@ -68,7 +70,22 @@ type entry struct {
 	Container
 	pidfd      *os.File // of the supervisor; nil once it ended
 	stopBefore time.Time
+	done       chan struct{} // closed when Running becomes false
+	kept       bool          // it is in podEntry.containers
 }
+
+// newEntry returns the attempt as one that runs.
+func newEntry(container Container) *entry {
+	container.Running = true
+	return &entry{Container: container, done: make(chan struct{})}
+}
+
+// closedChannel is what Done returns for attempts that aren't known.
+var closedChannel = func() <-chan struct{} {
+	channel := make(chan struct{})
+	close(channel)
+	return channel
+}()
 
 // keptAttempts are the attempts kept of each container: the current one, and the previous for `kubectl logs --previous`.
 const keptAttempts = 2
@@ -177,6 +194,19 @@ func (p *Process) Containers(podUID types.UID) []Container {
 	return containers
 }
 
+// Done implements Runtime.
+func (p *Process) Done(id ID) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if entry := p.find(id); entry != nil {
+		return entry.done
+	}
+	if pod := p.pods[id.PodUID]; pod != nil && pod.starting != nil && pod.starting.ID == id {
+		return pod.starting.done
+	}
+	return closedChannel
+}
+
 // Forget implements Runtime.
 func (p *Process) Forget(podUID types.UID) {
 	p.mu.Lock()
@@ -215,23 +245,21 @@ func (p *Process) anyRunning(podUID types.UID) bool {
 	return false
 }
 
-// keep adds an attempt, and deletes the files of those that are no longer needed.
-func (p *Process) keep(added *entry) error {
+// keep adds an attempt of a Pod that is known, and deletes the files of those that are no longer needed.
+func (p *Process) keep(added *entry) {
 	p.mu.Lock()
 	pod := p.pods[added.ID.PodUID]
-	if pod == nil {
-		p.mu.Unlock()
-		return errors.New("the Pod was not prepared")
-	}
 	attempts := append(pod.containers[added.ID.Container], added)
 	dropped := attempts[:max(0, len(attempts)-keptAttempts)]
 	pod.containers[added.ID.Container] = slices.Clone(attempts[len(dropped):])
+	added.kept = true
 	p.mu.Unlock()
-	var errs []error
 	for _, old := range dropped {
-		errs = append(errs, p.removeAttempt(old.ID))
+		if err := p.removeAttempt(old.ID); err != nil {
+			// They go with the Pod's folder then.
+			klog.Background().Error(err, "Failed to remove the files of an old attempt", "podUID", old.ID.PodUID, "container", old.ID.Container, "attempt", old.ID.Attempt)
+		}
 	}
-	return errors.Join(errs...)
 }
 
 // find returns the attempt in memory, or nil. It needs p.mu.

@@ -95,7 +95,7 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 	if err := readLenient(ctx, p.path(id, supervisor.SuffixIntent), &record); err != nil {
 		return err
 	}
-	found := &entry{Container: Container{ID: id, Running: true, StartedAt: record.CreatedAt, Backoff: record.Backoff}}
+	found := newEntry(Container{ID: id, StartedAt: record.CreatedAt, Backoff: record.Backoff})
 	if _, err := os.Stat(p.path(id, supervisor.SuffixStop)); err == nil {
 		found.Stopping = true
 	}
@@ -120,9 +120,7 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 			found.StartedAt = running.StartedAt
 		}
 		logger.V(2).Info("Found a running container")
-		if err := p.keep(found); err != nil {
-			return err
-		}
+		p.keep(found)
 		go p.adopt(found)
 		return nil
 	case record.BootID != p.bootID:
@@ -142,7 +140,8 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 		}
 		found.apply(exit)
 	}
-	return p.keep(found)
+	p.keep(found)
+	return nil
 }
 
 // adopt watches a supervisor that an earlier agent started.

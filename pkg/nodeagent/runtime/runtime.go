@@ -55,8 +55,9 @@ type Runtime interface {
 	Stop(id ID, options StopOptions)
 	// LogPath is where the output of an attempt is, in the log format of the CRI. The file may not exist.
 	LogPath(id ID) string
-	// Ended tells whether an attempt has ended and its log is complete, also where Containers doesn't show that yet.
-	Ended(id ID) bool
+	// Done returns a channel that is closed once the attempt has ended and its log is complete. Of an attempt that isn't known, one of a
+	// Pod forgotten say, it is closed already.
+	Done(id ID) <-chan struct{}
 	// Attempts lists the attempts at a container that have a log, oldest first; it works for Pods forgotten too.
 	Attempts(podUID types.UID, container string) ([]int, error)
 	// Forget drops what is kept in memory about a Pod none of whose containers runs. Its files stay.

@@ -87,9 +87,10 @@ func (p *Process) settle(ended *entry) {
 	p.onChange(ended.ID.PodUID)
 }
 
-// apply needs Process.mu.
+// apply ends the attempt. It is called once for each, with Process.mu where others know the entry.
 func (e *entry) apply(exit supervisor.Exit) {
 	e.Running = false
+	close(e.done)
 	e.ExitCode, e.Signal = exit.Code, exit.Signal
 	e.StartedAt, e.FinishedAt = exit.StartedAt, exit.FinishedAt
 	switch {
