@@ -270,7 +270,7 @@ func (a *Agent) observePod(object any) {
 		return
 	}
 	a.scheduler.observe(pod)
-	if pod.Spec.NodeName != a.config.NodeName {
+	if pod.Spec.NodeName != a.config.NodeName && !isAbandoned(pod) {
 		return
 	}
 	a.mu.Lock()
@@ -301,11 +301,12 @@ func (a *Agent) forgetPod(object any) {
 		return
 	}
 	a.scheduler.forget(pod.UID)
-	if pod.Spec.NodeName != a.config.NodeName {
-		return
-	}
 	a.mu.Lock()
 	if a.states[pod.UID] == nil {
+		if pod.Spec.NodeName != a.config.NodeName {
+			a.mu.Unlock()
+			return
+		}
 		a.states[pod.UID] = &podState{namespace: pod.Namespace, name: pod.Name}
 	}
 	a.states[pod.UID].gone = true

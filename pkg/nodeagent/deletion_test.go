@@ -166,3 +166,59 @@ func TestStopAll(t *testing.T) {
 		t.Errorf("started %v after StopAll", containers)
 	}
 }
+
+// A Job with podReplacementPolicy=Failed replaces a Pod once it has failed, and keeps it by a finalizer until then.
+func TestDeletionBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*corev1.Pod)
+		before func(*corev1.Pod) bool
+	}{
+		"does not fit": {
+			func(pod *corev1.Pod) { pod.Spec.NodeSelector = map[string]string{"no": "where"} },
+			func(pod *corev1.Pod) bool { return len(pod.Status.Conditions) > 0 },
+		},
+		"is gated": {
+			func(pod *corev1.Pod) {
+				pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/gate"}}
+			},
+			func(*corev1.Pod) bool { return true },
+		},
+		"names another scheduler": {
+			func(pod *corev1.Pod) { pod.Spec.SchedulerName = "another" },
+			func(*corev1.Pod) bool { return true },
+		},
+		"lacks its configMap": {
+			func(pod *corev1.Pod) {
+				pod.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "missing"}}}}
+			},
+			func(pod *corev1.Pod) bool { return mainState(pod).Waiting != nil },
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t)
+			pod := shellPod("unstarted", "true")
+			pod.Finalizers = []string{"batch.kubernetes.io/job-tracking"}
+			test.change(pod)
+			pod = c.create(t, pod)
+			c.wait(t, "unstarted", "waiting", test.before)
+			c.delete(t, "unstarted", metav1.DeleteOptions{})
+			got := c.waitPhase(t, "unstarted", corev1.PodFailed)
+			if got.Status.ObservedGeneration != got.Generation {
+				t.Errorf("observed generation %d of %d", got.Status.ObservedGeneration, got.Generation)
+			}
+			c.wait(t, "unstarted", "finally deleted", func(pod *corev1.Pod) bool { return *pod.DeletionGracePeriodSeconds == 0 })
+			if err := c.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), namespace, "unstarted"); err != nil {
+				t.Fatal(err)
+			}
+			c.waitGone(t, pod)
+			waitFor(t, "the agent to forget the Pod", func() bool {
+				c.agent.mu.Lock()
+				defer c.agent.mu.Unlock()
+				return c.agent.states[pod.UID] == nil
+			})
+		})
+	}
+}

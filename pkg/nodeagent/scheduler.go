@@ -91,13 +91,14 @@ func (s *scheduler) observe(pod *corev1.Pod) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case isTerminal(pod.Status.Phase):
+	case isTerminal(pod.Status.Phase), isAbandoned(pod):
+		// A binding still under way will be refused.
 		s.drop(pod.UID)
 	case pod.Spec.NodeName == s.nodeName:
 		delete(s.pending, pod.UID)
 		delete(s.binding, pod.UID)
 		s.place(pod)
-	case pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 || !ownScheduler(pod):
+	case pod.Spec.NodeName != "" || len(pod.Spec.SchedulingGates) > 0 || !ownScheduler(pod):
 		delete(s.pending, pod.UID)
 	case !s.binding[pod.UID]:
 		s.pending[pod.UID] = pod

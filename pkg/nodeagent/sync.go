@@ -78,6 +78,9 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	}
 	pod = newer(pod, state.written)
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "podUID", podUID))
+	if pod.Spec.NodeName == "" {
+		return 0, a.collect(ctx, pod, state)
+	}
 	if state.over || (isTerminal(pod.Status.Phase) && !anyRunning(a.runtime.Containers(podUID)) && allTerminated(pod)) {
 		return 0, a.retire(ctx, pod, state)
 	}
@@ -133,7 +136,15 @@ func (a *Agent) retire(ctx context.Context, pod *corev1.Pod, state *podState) er
 	a.runtime.Forget(pod.UID)
 	state.prepared = false
 	state.messages, state.waiting, state.retryAt, state.said = nil, nil, nil, nil
-	if pod.DeletionTimestamp == nil || state.deleted {
+	if pod.DeletionTimestamp == nil {
+		return nil
+	}
+	return a.deleteFinally(ctx, pod, state)
+}
+
+// deleteFinally deletes for good a Pod that is being deleted and has come to its end, once.
+func (a *Agent) deleteFinally(ctx context.Context, pod *corev1.Pod, state *podState) error {
+	if state.deleted {
 		return nil
 	}
 	err := a.config.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
