@@ -212,7 +212,7 @@ func TestPatchForAnEarlierPodOfTheName(t *testing.T) {
 	if after != nil || err != nil {
 		t.Errorf("removing the finalizer of a Pod that was replaced: %v, %v; want nil, nil", after, err)
 	}
-	if err := e.controller.deletePod(e.ctx, old); err != nil {
+	if existed, err := e.controller.deletePod(e.ctx, old); existed || err != nil {
 		t.Errorf("deleting a Pod that was replaced: %v", err)
 	}
 	if now := e.api.podNamed(namespace, "same"); len(now.Finalizers) != 1 || now.DeletionTimestamp != nil {

@@ -56,6 +56,10 @@ const (
 	DefaultRetryBackoffMax = time.Minute
 )
 
+// stopGrace is how long the syncs under way when the controller stops may take to finish. A sync of few Pods takes
+// milliseconds; the whole server has 10 seconds to stop, of which others need theirs.
+const stopGrace = 2 * time.Second
+
 // Config is what a Controller is made of.
 type Config struct {
 	// JobClient is the API in which the Jobs live. Required.
@@ -238,9 +242,9 @@ func (c *Controller) Ready() error {
 	return nil
 }
 
-// Run waits for the caches and syncs Jobs until ctx ends. It returns when no worker is running any more; the requests that a
-// worker has under way when ctx ends are cancelled, which is safe at any point of a sync. A Controller runs once: a second
-// call returns an error.
+// Run waits for the caches and syncs Jobs until ctx ends. Then no further sync is begun. Those under way may finish within
+// stopGrace, so that no write is cut off half-way without need; after that their requests are cancelled, which is safe at
+// any point of a sync. Run returns when no worker is running any more. A Controller runs once: a second call returns an error.
 func (c *Controller) Run(ctx context.Context) error {
 	if c.started.Swap(true) {
 		return errors.New("job controller: Run was called before")
@@ -260,16 +264,36 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	startEvents(c.broadcaster, c.config.PodClient)
 
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
 	var workers sync.WaitGroup
 	for range c.config.Workers {
-		workers.Go(func() { work(ctx, c.queue, c.syncJob) })
-		workers.Go(func() { work(ctx, c.orphans, c.syncOrphans) })
+		workers.Go(func() { work(requests, ctx.Done(), c.queue, c.syncJob) })
+		workers.Go(func() { work(requests, ctx.Done(), c.orphans, c.syncOrphans) })
 	}
 	<-ctx.Done()
 	c.queue.ShutDown()
 	c.orphans.ShutDown()
-	workers.Wait()
+	c.waitFor(requests, &workers, cancelRequests)
 	return nil
+}
+
+// waitFor waits until all workers have returned, and cancels their requests where that takes longer than stopGrace.
+func (c *Controller) waitFor(ctx context.Context, workers *sync.WaitGroup, cancelRequests context.CancelFunc) {
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		workers.Wait()
+	}()
+	grace := c.clock.NewTimer(stopGrace)
+	defer grace.Stop()
+	select {
+	case <-returned:
+	case <-grace.C():
+		klog.FromContext(ctx).Info("Cancelling the requests of syncs that take too long to finish", "grace", stopGrace)
+		cancelRequests()
+		<-returned
+	}
 }
 
 // stop ends what New started.

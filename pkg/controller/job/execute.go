@@ -122,13 +122,16 @@ func (e executor) deleteOne(ctx context.Context, d plan.Deletion, done *deletion
 			return err
 		}
 	}
-	if err := e.deletePod(ctx, d.Pod); err != nil {
+	existed, err := e.deletePod(ctx, d.Pod)
+	if err != nil {
 		e.events.podDeleteFailed(e.job, err)
 		return err
 	}
 	done.deleted = true
-	e.events.podDeleted(e.job, d.Pod)
-	klog.FromContext(ctx).V(2).Info("Deleted Pod", "job", klog.KObj(e.job), "pod", klog.KObj(d.Pod))
+	if existed {
+		e.events.podDeleted(e.job, d.Pod)
+		klog.FromContext(ctx).V(2).Info("Deleted Pod", "job", klog.KObj(e.job), "pod", klog.KObj(d.Pod))
+	}
 	if d.Finalizer == plan.ReleaseAfter {
 		return release()
 	}

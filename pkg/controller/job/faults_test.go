@@ -21,9 +21,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job/metrics"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
 )
 
 func TestStalePodCacheNeverCreatesTwice(t *testing.T) {
@@ -341,9 +344,23 @@ func runWithFault(t *testing.T, f fault, change func(*batchv1.Job)) {
 func TestUnknownCompletionModeIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	e.create(newJob(func(job *batchv1.Job) { job.Spec.CompletionMode = new(batchv1.CompletionMode("Someday")) }))
+	events := e.recordEvents()
+	job := e.create(newJob(func(job *batchv1.Job) { job.Spec.CompletionMode = new(batchv1.CompletionMode("Someday")) }))
+	e.addPod("orphan", job.Spec.Selector.MatchLabels)
 	e.mustSync()
-	if len(e.pods()) != 0 || requests(e.api.jobs, "update", "jobs", "status") != 0 {
+	if told := events(); withReason(told, "UnknownCompletionMode") != 1 {
+		t.Errorf("events %q, want one UnknownCompletionMode", told)
+	}
+	for _, result := range []string{metrics.ResultSuccess, metrics.ResultError} {
+		syncs, err := testutil.GetCounterMetricValue(metrics.SyncsTotal.WithLabelValues("Someday", result, plan.ActionReconciling))
+		if err != nil || syncs != 0 {
+			t.Errorf("%v syncs are counted with the result %s (%v), want none", syncs, result, err)
+		}
+	}
+	if requests(e.api.pods, "patch", "pods", "") != 0 {
+		t.Error("it adopted a Pod")
+	}
+	if len(e.pods()) != 1 || requests(e.api.jobs, "update", "jobs", "status") != 0 {
 		t.Errorf("a Job of an unknown mode was acted on: %s", e.summary())
 	}
 }

@@ -97,10 +97,23 @@ func (a *fakeAPI) checkRecorded(patched *corev1.Pod) {
 	if *job.Spec.CompletionMode == batchv1.IndexedCompletion && before.Status.Phase == corev1.PodSucceeded {
 		return // recorded by its index
 	}
+	if ignoredByExitCode(job, before) {
+		return // on no list
+	}
 	uncounted := job.Status.UncountedTerminatedPods
 	if uncounted == nil || !slices.Contains(slices.Concat(uncounted.Succeeded, uncounted.Failed), before.UID) {
 		a.violation("Pod %s, %s, loses its finalizer and is not recorded in %+v", before.Name, before.Status.Phase, job.Status)
 	}
+}
+
+// ignoredByExitCode tells whether the first rule of the podFailurePolicy is to ignore how the Pod ended.
+func ignoredByExitCode(job *batchv1.Job, pod *corev1.Pod) bool {
+	if job.Spec.PodFailurePolicy == nil || len(pod.Status.ContainerStatuses) == 0 {
+		return false
+	}
+	rule, ended := job.Spec.PodFailurePolicy.Rules[0], pod.Status.ContainerStatuses[0].State.Terminated
+	return rule.Action == batchv1.PodFailurePolicyActionIgnore && rule.OnExitCodes != nil && ended != nil &&
+		slices.Contains(rule.OnExitCodes.Values, ended.ExitCode)
 }
 
 func (a *fakeAPI) ownerOf(pod *corev1.Pod) *batchv1.Job {

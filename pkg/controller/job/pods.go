@@ -66,13 +66,16 @@ func (c *Controller) removeFinalizers(ctx context.Context, pod *corev1.Pod) (*co
 	return after, nil
 }
 
-// deletePod deletes the Pod, with its own grace period. It is no error where it is gone.
-func (c *Controller) deletePod(ctx context.Context, pod *corev1.Pod) error {
+// deletePod deletes the Pod, with its own grace period. It returns false, and no error, where the Pod was gone already.
+func (c *Controller) deletePod(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	err := c.config.PodClient.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &pod.UID},
 	})
-	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) && c.podGone(ctx, pod) {
-		return nil
+	switch {
+	case err == nil:
+		return true, nil
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err) && c.podGone(ctx, pod):
+		return false, nil
 	}
-	return fmt.Errorf("deleting Pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	return false, fmt.Errorf("deleting Pod %s/%s: %w", pod.Namespace, pod.Name, err)
 }

@@ -29,14 +29,20 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// work calls sync for the keys of the queue until the queue is shut down. A key whose sync fails comes back with growing
-// delays (rule B7).
-func work[T comparable](ctx context.Context, queue workqueue.TypedRateLimitingInterface[T], sync func(context.Context, T) error) {
+// work calls sync for the keys of the queue until stop is closed and the queue shut down; of what is queued then nothing is
+// begun, although a queue hands it out. A key whose sync fails comes back with growing delays (rule B7).
+func work[T comparable](ctx context.Context, stop <-chan struct{}, queue workqueue.TypedRateLimitingInterface[T], sync func(context.Context, T) error) {
 	logger := klog.FromContext(ctx)
 	for {
 		key, shutdown := queue.Get()
 		if shutdown {
 			return
+		}
+		select {
+		case <-stop:
+			queue.Done(key)
+			return
+		default:
 		}
 		switch err := sync(ctx, key); {
 		case err == nil:

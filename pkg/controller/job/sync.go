@@ -98,11 +98,12 @@ func (c *Controller) sync(ctx context.Context, job *batchv1.Job, state *jobState
 		c.queue.AddAfter(jobKey(job), c.config.SyncBatchPeriod)
 		return nil
 	}
+	if event := plan.Unsupported(job); event != nil {
+		c.events.planned(job, *event)
+		return nil
+	}
 	started := c.clock.Now()
 	action, err := c.planAndAct(ctx, job, state)
-	if action == "" {
-		return err // nothing that upstream counts as a sync either (rule B14)
-	}
 	result := metrics.ResultSuccess
 	if err != nil {
 		result = metrics.ResultError
@@ -127,19 +128,24 @@ func (c *Controller) planAndAct(ctx context.Context, job *batchv1.Job, state *jo
 		if err := writer.write(ctx, p.Record); err != nil {
 			return p.Metrics.Action, err
 		}
+		// Now, not at the end: should the final write fail, no later sync has reason to tell of what is on record.
+		c.tell(job, p.Events)
 	}
 	state.backoff = p.Backoff
-	for action, count := range p.Metrics.FailurePolicyActions {
-		metrics.PodFailuresHandledTotal.WithLabelValues(string(action)).Add(float64(count))
-	}
 
 	outcome, actErr := executor{Controller: c, job: job, state: state, in: in}.execute(ctx, p)
+	for action, count := range p.Metrics.HandledFailures(outcome) {
+		metrics.PodFailuresHandledTotal.WithLabelValues(string(action)).Add(float64(count))
+	}
 
 	status := plan.Settle(in, p, outcome)
 	if err := writer.write(ctx, &status); err != nil {
 		return p.Metrics.Action, errors.Join(actErr, err)
 	}
-	c.announce(job, p, status)
+	if p.Record == nil {
+		c.tell(job, p.Events)
+	}
+	c.tellFinish(job, p, status)
 	if !p.NextSync.IsZero() {
 		delay := p.NextSync.Sub(c.clock.Now())
 		if actErr != nil {
@@ -151,15 +157,17 @@ func (c *Controller) planAndAct(ctx context.Context, job *batchv1.Job, state *jo
 	return p.Metrics.Action, actErr
 }
 
-// announce emits the events of the sync, and counts the Job if it has finished.
-func (c *Controller) announce(job *batchv1.Job, p plan.Plan, status batchv1.JobStatus) {
-	for _, event := range p.Events {
+// tell emits events that a plan asks for.
+func (c *Controller) tell(job *batchv1.Job, events []plan.Event) {
+	for _, event := range events {
 		c.events.planned(job, event)
 	}
+}
+
+// tellFinish emits the events of a Job that has finished with the status, and counts it; nothing where it has not.
+func (c *Controller) tellFinish(job *batchv1.Job, p plan.Plan, status batchv1.JobStatus) {
 	finish := plan.FinishEvents(job, status)
-	for _, event := range finish {
-		c.events.planned(job, event)
-	}
+	c.tell(job, finish)
 	if len(finish) == 0 || p.Verdict == nil {
 		return
 	}

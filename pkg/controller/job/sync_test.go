@@ -175,6 +175,48 @@ func TestFailedPodIsCountedByTheActionOfItsRule(t *testing.T) {
 	}
 }
 
+// A failure that an Ignore rule matches is on no list of the status: what shows that it was handled is that its finalizer is
+// off. Until then each sync meets the Pod anew.
+func TestIgnoredFailureIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	value := func() float64 {
+		v, err := testutil.GetCounterMetricValue(metrics.PodFailuresHandledTotal.WithLabelValues("Ignore"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	before := value()
+	e.create(newJob(func(job *batchv1.Job) {
+		job.Spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+			Action: batchv1.PodFailurePolicyActionIgnore,
+			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
+				Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{42},
+			},
+		}}}
+	}))
+	e.mustSync()
+	e.end(e.pods()[0], 42)
+	e.api.fail(fault{verb: "patch", resource: "pods", times: 2, err: errDown})
+	for range 2 {
+		if err := e.sync(); err == nil {
+			t.Fatal("the finalizer was removed, the test wants it not to be")
+		}
+	}
+	if got := value() - before; got != 0 {
+		t.Errorf("%v ignored failures are counted while the finalizer is on, want 0", got)
+	}
+	e.mustSync()
+	e.mustSync()
+	if got := value() - before; got != 1 {
+		t.Errorf("%v ignored failures are counted, want 1", got)
+	}
+	if status := e.job().Status; status.Failed != 0 {
+		t.Errorf("status.failed is %d, want 0", status.Failed)
+	}
+}
+
 // BenchmarkSyncWithoutNews measures a sync that finds nothing to do; the aim is 20 µs per Pod.
 func BenchmarkSyncWithoutNews(b *testing.B) {
 	for _, pods := range []int32{1, 100, 1000} {

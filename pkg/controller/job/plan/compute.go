@@ -32,12 +32,8 @@ func Compute(in Input) Plan {
 	if terminalCondition(&in.Job.Status) != nil {
 		return planFinished(in)
 	}
-	if why := unsupported(in.Job); why != "" {
-		return Plan{
-			Backoff: in.Backoff,
-			Events:  []Event{{Type: corev1.EventTypeWarning, Reason: eventUnknownCompletionMode, Message: why}},
-			Metrics: Metrics{Action: ActionReconciling},
-		}
+	if event := Unsupported(in.Job); event != nil {
+		return Plan{Backoff: in.Backoff, Events: []Event{*event}}
 	}
 	s := observe(in)
 	p := Plan{
@@ -49,7 +45,7 @@ func Compute(in Input) Plan {
 	}
 	accounts := account(s, p.Verdict)
 	p.Release = accounts.release
-	p.Metrics.FailurePolicyActions = accounts.actions
+	p.Metrics.FailurePolicyActions, p.Metrics.Ignored = accounts.actions, accounts.ignored
 	switch {
 	case p.Verdict != nil:
 		p.Delete = accounts.stop
@@ -67,17 +63,20 @@ func Compute(in Input) Plan {
 
 const eventUnknownCompletionMode = "UnknownCompletionMode"
 
-// unsupported says why the Job can't be acted on; empty if it can. Validation keeps such Jobs out, but a newer server may
-// have stored one.
-func unsupported(job *batchv1.Job) string {
+// Unsupported returns the event that tells why the Job can't be acted on; nil if it can. Validation keeps such Jobs out, but a
+// newer server may have stored one. A caller that asks before it observes leaves the Job's Pods alone too, and doesn't
+// count a sync (rule B14).
+func Unsupported(job *batchv1.Job) *Event {
+	var why string
 	switch mode := ptr.Deref(job.Spec.CompletionMode, batchv1.NonIndexedCompletion); {
 	case mode != batchv1.NonIndexedCompletion && mode != batchv1.IndexedCompletion:
-		return "Skipped Job sync because completion mode is unknown"
+		why = "Skipped Job sync because completion mode is unknown"
 	case mode == batchv1.IndexedCompletion && job.Spec.Completions == nil:
-		return "Skipped Job sync because spec.completions is unset, which an Indexed Job needs"
+		why = "Skipped Job sync because spec.completions is unset, which an Indexed Job needs"
 	default:
-		return ""
+		return nil
 	}
+	return &Event{Type: corev1.EventTypeWarning, Reason: eventUnknownCompletionMode, Message: why}
 }
 
 // planFinished lets go of Pods that still have our finalizer although their Job has finished. Nothing of them counts any

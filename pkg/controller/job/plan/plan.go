@@ -30,9 +30,11 @@ limitations under the License.
 package plan
 
 import (
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
@@ -137,15 +139,34 @@ type Event struct {
 
 // Metrics is what a sync adds to the metrics.
 type Metrics struct {
-	// Action is the value of the label "action" of the sync metrics: one of the Action constants.
+	// Action is the value of the label "action" of the sync metrics: one of the Action constants. Empty where the sync is not
+	// to be counted.
 	Action string
 
 	// CreationReason is the value of the label "reason" of the metric of created Pods: one of the CreationReason constants.
 	// Empty where Create is.
 	CreationReason string
 
-	// FailurePolicyActions says how many ended Pods were handled by each action of the podFailurePolicy.
+	// FailurePolicyActions says how many Pods that go on record with this plan were handled by each action of the
+	// podFailurePolicy.
 	FailurePolicyActions map[batchv1.PodFailurePolicyAction]int
+
+	// Ignored are the Pods that a rule with the action Ignore matches. Nothing puts them on record, so they come back in each
+	// sync until their finalizer is off: see HandledFailures.
+	Ignored []types.UID
+}
+
+// HandledFailures returns how many failed Pods the sync handled by each action of the podFailurePolicy: those that are on
+// record, and the ignored ones that have lost their finalizer. Each Pod is in the result of one sync only.
+func (m Metrics) HandledFailures(o Outcome) map[batchv1.PodFailurePolicyAction]int {
+	handled := map[batchv1.PodFailurePolicyAction]int{}
+	maps.Copy(handled, m.FailurePolicyActions)
+	for _, uid := range m.Ignored {
+		if o.Released.Has(uid) {
+			handled[batchv1.PodFailurePolicyActionIgnore]++
+		}
+	}
+	return handled
 }
 
 // Values of the label "action" of the sync metrics.

@@ -195,7 +195,7 @@ func TestUnsupportedJob(t *testing.T) {
 		p := Compute(in)
 		want := Plan{
 			Events:  []Event{{Type: "Warning", Reason: "UnknownCompletionMode", Message: message}},
-			Backoff: in.Backoff, Metrics: Metrics{Action: ActionReconciling},
+			Backoff: in.Backoff,
 		}
 		if diff := cmp.Diff(want, p, cmp.AllowUnexported(Plan{}, podCounts{})); diff != "" {
 			t.Errorf("plan (-want +got):\n%s", diff)

@@ -36,7 +36,9 @@ type accounting struct {
 	// more says that Pods are left that could not be dealt with for the limit on the work of one sync.
 	more bool
 
+	// actions and ignored are for the metrics, see Metrics.
 	actions map[batchv1.PodFailurePolicyAction]int
+	ignored []types.UID
 }
 
 // account decides which Pods are recorded and lose their finalizer. Pods that are on record already come first: they are
@@ -112,7 +114,10 @@ func (a *accounting) record(p *podState, r result) {
 	if a.s.indexed && p.index == noIndex {
 		return
 	}
-	if r.rule != nil {
+	switch {
+	case r.kind == resultIgnored:
+		a.ignored = append(a.ignored, p.UID)
+	case r.rule != nil:
 		if a.actions == nil {
 			a.actions = make(map[batchv1.PodFailurePolicyAction]int)
 		}

@@ -201,8 +201,25 @@ func TestFailurePolicyMetrics(t *testing.T) {
 	for i, code := range []int32{4, 4, 5, 6} {
 		pods = append(pods, makePod(fmt.Sprint(i)).exited(code, 1).obj())
 	}
-	want := map[batchv1.PodFailurePolicyAction]int{batchv1.PodFailurePolicyActionIgnore: 2, batchv1.PodFailurePolicyActionCount: 1}
-	if diff := cmp.Diff(want, Compute(inputAt(10, job.obj(), pods...)).Metrics.FailurePolicyActions); diff != "" {
-		t.Errorf("actions (-want +got):\n%s", diff)
+	in := inputAt(10, job.obj(), pods...)
+	p := Compute(in)
+	count, ignore := batchv1.PodFailurePolicyActionCount, batchv1.PodFailurePolicyActionIgnore
+	for name, tc := range map[string]struct {
+		released sets.Set[types.UID]
+		want     map[batchv1.PodFailurePolicyAction]int
+	}{
+		"all finalizers are off":           {allDone(p).Released, map[batchv1.PodFailurePolicyAction]int{ignore: 2, count: 1}},
+		"one of the ignored Pods has none": {sets.New(pods[1].UID, pods[3].UID), map[batchv1.PodFailurePolicyAction]int{ignore: 1, count: 1}},
+		"none is off":                      {nil, map[batchv1.PodFailurePolicyAction]int{count: 1}},
+	} {
+		if diff := cmp.Diff(tc.want, p.Metrics.HandledFailures(Outcome{Recorded: true, Released: tc.released})); diff != "" {
+			t.Errorf("%s: actions (-want +got):\n%s", name, diff)
+		}
+	}
+	// After a sync that removed no finalizer, only the ignored Pods are left to be counted.
+	in.Job.Status = Settle(in, p, Outcome{Recorded: true})
+	p = Compute(in)
+	if diff := cmp.Diff(map[batchv1.PodFailurePolicyAction]int{ignore: 2}, p.Metrics.HandledFailures(allDone(p))); diff != "" {
+		t.Errorf("actions of the second sync (-want +got):\n%s", diff)
 	}
 }
