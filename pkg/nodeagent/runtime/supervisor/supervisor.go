@@ -63,6 +63,8 @@ type Spec struct {
 	// StopSignal and Grace are used where the end is asked for by a SIGTERM to the supervisor or by the loss of its lifeline.
 	StopSignal int
 	Grace      time.Duration
+	// AgentPID is the process that starts the supervisor: once it is another one's child, its result may have to wait long for an agent.
+	AgentPID int
 	// Lifeline ends the command when the writing end of the Spec's pipe is closed, even by the writer's death.
 	Lifeline bool
 }
@@ -93,17 +95,19 @@ const (
 type supervision struct {
 	spec   Spec
 	report *os.File
-	state  Running
-	log    *logFile // nil for a hook
-	pumps  sync.WaitGroup
-	stop   stopper
+	// signals are those sent to the supervisor itself.
+	signals chan os.Signal
+	state   Running
+	log     *logFile // nil for a hook
+	pumps   sync.WaitGroup
+	stop    stopper
 }
 
 func run() int {
 	closeInherited(ReportFD + 1)
 	debug.SetMemoryLimit(16 << 20)
 	specPipe := os.NewFile(SpecFD, "spec")
-	s := &supervision{report: os.NewFile(ReportFD, "report")}
+	s := &supervision{report: os.NewFile(ReportFD, "report"), signals: make(chan os.Signal, 4)}
 	syscall.CloseOnExec(LockFD)
 	syscall.CloseOnExec(ReportFD)
 	// The agent that died half way through writing the Spec leaves half a JSON value: nothing is started then.
@@ -118,6 +122,9 @@ func run() int {
 	if err != nil {
 		return exitNoRecord
 	}
+	// Before the command starts, which gets its defaults back for what is caught here. SIGHUP and SIGINT are caught and dropped: a server that
+	// was started with nohup, or in the background of a script, ignores them, and what is ignored would stay ignored in the command.
+	signal.Notify(s.signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 	if startErr := s.start(); startErr != nil {
 		return s.finish(Exit{Code: startErr.code, StartError: startErr.message, FinishedAt: time.Now()}, control)
 	}
@@ -127,6 +134,9 @@ func run() int {
 }
 
 func (s *supervision) isHook() bool { return s.spec.Dir == "" }
+
+// isOrphan tells whether the agent that started the supervisor is gone, which the kernel shows by giving it another parent.
+func (s *supervision) isOrphan() bool { return os.Getppid() != s.spec.AgentPID }
 
 func (s *supervision) path(suffix string) string {
 	return filepath.Join(s.spec.Dir, s.spec.Attempt+suffix)
@@ -151,7 +161,7 @@ func (s *supervision) prepare() (control *os.File, err error) {
 		return nil, err
 	}
 	s.state = Running{SupervisorPID: self.PID, SupervisorStart: self.Start, StartedAt: time.Now()}
-	return control, WriteRecord(s.path(SuffixRunning), s.state, false)
+	return control, WriteRecord(s.path(SuffixRunning), s.state)
 }
 
 // start starts the command and the pumps of its output, and says so.
@@ -189,7 +199,7 @@ func (s *supervision) start() *startError {
 	if !s.isHook() {
 		// Failing to write leaves the first running record in place. It lacks what a later agent needs to clean up after a
 		// supervisor that is killed, and nothing else: no reason to end the command.
-		_ = WriteRecord(s.path(SuffixRunning), s.state, false)
+		_ = WriteRecord(s.path(SuffixRunning), s.state)
 		s.tell(Report{Running: &s.state})
 	}
 	return nil
@@ -206,11 +216,8 @@ func (s *supervision) listen(control, specPipe *os.File) {
 	if control != nil {
 		go s.stop.obey(control)
 	}
-	signals := make(chan os.Signal, 1)
-	// SIGHUP and SIGINT are caught and dropped rather than ignored: what is ignored stays ignored in the command.
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 	go func() {
-		for received := range signals {
+		for received := range s.signals {
 			if received == syscall.SIGTERM {
 				s.stop.request(syscall.Signal(s.spec.StopSignal), s.spec.Grace)
 			}
@@ -276,7 +283,7 @@ func (s *supervision) finish(exit Exit, control *os.File) int {
 	// The result must not be lost to a full disk: the container counts as running until it could be recorded. Where the
 	// folder is gone, nobody wants to know any more.
 	for {
-		err := WriteRecord(s.path(SuffixExit), exit, true)
+		err := writeRecord(s.path(SuffixExit), exit, s.isOrphan())
 		if err == nil || errors.Is(err, os.ErrNotExist) {
 			break
 		}
