@@ -75,8 +75,8 @@ func (p *Process) Attempts(podUID types.UID, container string) ([]int, error) {
 	return attempts(filepath.Join(p.podDir(podUID), container), supervisor.SuffixLog)
 }
 
-// attempts lists the numbers of the files with a suffix, in rising order.
-func attempts(dir, suffix string) ([]int, error) {
+// attempts lists the numbers of the files with one of the suffixes, in rising order.
+func attempts(dir string, suffixes ...string) ([]int, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -86,14 +86,16 @@ func attempts(dir, suffix string) ([]int, error) {
 	}
 	var numbers []int
 	for _, entry := range entries {
-		if stem, ok := strings.CutSuffix(entry.Name(), suffix); ok {
-			if number, err := strconv.Atoi(stem); err == nil {
-				numbers = append(numbers, number)
-			}
+		suffix := filepath.Ext(entry.Name())
+		if !slices.Contains(suffixes, suffix) {
+			continue
+		}
+		if number, err := strconv.Atoi(strings.TrimSuffix(entry.Name(), suffix)); err == nil {
+			numbers = append(numbers, number)
 		}
 	}
 	slices.Sort(numbers)
-	return numbers, nil
+	return slices.Compact(numbers), nil
 }
 
 // removeAttempt deletes the files of an attempt, the intent last: without it the attempt doesn't exist.

@@ -53,6 +53,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 		Dir: p.containerDir(request.ID), Attempt: strconv.Itoa(request.ID.Attempt),
 		Argv: request.Argv, Env: request.Env, WorkingDir: request.WorkingDir,
 		NoNewPrivileges: request.NoNewPrivileges, StopSignal: int(request.StopSignal), Grace: request.Grace,
+		AgentPID: os.Getpid(),
 	}, lock)
 	if err != nil {
 		// Nothing was started: take the intent back.
@@ -113,7 +114,7 @@ func (p *Process) recordIntent(request StartRequest) (*os.File, error) {
 		return nil, fmt.Errorf("make container folder: %w", err)
 	}
 	record := intent{BootID: p.bootID, Backoff: request.Backoff, CreatedAt: time.Now()}
-	if err := supervisor.WriteRecord(p.path(request.ID, supervisor.SuffixIntent), record, true); err != nil {
+	if err := supervisor.WriteRecord(p.path(request.ID, supervisor.SuffixIntent), record); err != nil {
 		return nil, err
 	}
 	lock, err := p.lockIntent(request.ID)

@@ -166,7 +166,7 @@ func (p *Process) Prepare(ctx context.Context, pod Pod) (Pod, error) {
 	}
 	if !found || err != nil {
 		kept = pod
-		if err := supervisor.WriteRecord(record, pod, false); err != nil {
+		if err := supervisor.WriteRecord(record, pod); err != nil {
 			return Pod{}, err
 		}
 	}

@@ -66,7 +66,8 @@ func (p *Process) recoverPod(ctx context.Context, uid types.UID) error {
 		if !folder.IsDir() || folder.Name() == workFolder {
 			continue
 		}
-		numbers, err := attempts(filepath.Join(p.podDir(uid), folder.Name()), supervisor.SuffixIntent)
+		// The intent is there first; only a power cut may leave one of the others without it.
+		numbers, err := attempts(filepath.Join(p.podDir(uid), folder.Name()), supervisor.SuffixIntent, supervisor.SuffixRunning, supervisor.SuffixExit)
 		if err != nil {
 			return err
 		}
@@ -103,8 +104,11 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 	supervised := p.supervised(id)
 	var exit supervisor.Exit
 	ended, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixExit), &exit)
+	if ended && err != nil && record.BootID != p.bootID {
+		ended, err = false, nil // a power cut came before it was on disk
+	}
 	if err != nil {
-		return err // it was synced: not a power cut, but a broken disk
+		return err
 	}
 	var running supervisor.Running
 	inCharge, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixRunning), &running)
@@ -126,7 +130,7 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 	case record.BootID != p.bootID:
 		// The processes went with the machine; what their numbers name now is not ours to kill.
 		exit = supervisor.Exit{Code: lostCode, Lost: "the machine was restarted", StartedAt: running.StartedAt, FinishedAt: time.Now()}
-		if err := supervisor.WriteRecord(p.path(id, supervisor.SuffixExit), exit, true); err != nil {
+		if err := supervisor.WriteRecord(p.path(id, supervisor.SuffixExit), exit); err != nil {
 			return err
 		}
 		found.apply(exit)

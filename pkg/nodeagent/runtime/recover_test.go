@@ -148,7 +148,7 @@ func TestRecoverRecords(t *testing.T) {
 			}
 			test.intent.Backoff = time.Minute
 			write := func(suffix string, record any) {
-				if err := supervisor.WriteRecord(f.path(id, suffix), record, false); err != nil {
+				if err := supervisor.WriteRecord(f.path(id, suffix), record); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -177,28 +177,73 @@ func TestRecoverRecords(t *testing.T) {
 	}
 }
 
-// What was not synced before a power cut may be there and empty.
-func TestRecoverEmptyRecords(t *testing.T) {
+// After a power cut any record may be empty or missing.
+func TestRecoverAfterAPowerCut(t *testing.T) {
+	t.Parallel()
+	tests := map[string][]string{
+		"before the end":      {supervisor.SuffixIntent, supervisor.SuffixRunning},
+		"at the end":          {supervisor.SuffixIntent, supervisor.SuffixRunning, supervisor.SuffixExit},
+		"intent lost":         {supervisor.SuffixRunning},
+		"all but exit lost":   {supervisor.SuffixExit},
+		"all but intent lost": {supervisor.SuffixIntent},
+	}
+	for name, suffixes := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, t.TempDir())
+			id := ID{PodUID: "pod", Container: "main"}
+			if err := os.MkdirAll(f.containerDir(id), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			paths := []string{f.podDir("pod") + "/" + podRecord}
+			for _, suffix := range suffixes {
+				paths = append(paths, f.path(id, suffix))
+			}
+			for _, path := range paths {
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				f = restart(t, f)
+				if got, ok := f.get(id); !ok || got.Running || got.Failure != FailureLost {
+					t.Errorf("found %+v (%t), want it lost", got, ok)
+				}
+			}
+			if kept, err := f.Prepare(t.Context(), Pod{UID: "pod", Namespace: "default", Name: "test"}); err != nil || kept.Name != "test" {
+				t.Errorf("the Pod's record is %+v, error %v", kept, err)
+			}
+			if got, ok := f.get(id); !ok || got.Failure != FailureLost {
+				t.Errorf("after Prepare found %+v (%t), want it lost", got, ok)
+			}
+		})
+	}
+}
+
+// A supervisor without an agent takes another way to write its result.
+func TestOrphanRecordsItsResult(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, t.TempDir())
 	id := ID{PodUID: "pod", Container: "main"}
-	if err := os.MkdirAll(f.containerDir(id), 0o700); err != nil {
+	if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID}); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{f.podDir("pod") + "/" + podRecord, f.path(id, supervisor.SuffixIntent), f.path(id, supervisor.SuffixRunning)} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	lock, err := f.recordIntent(StartRequest{ID: id})
+	if err != nil {
+		t.Fatal(err)
 	}
-	f = restart(t, f)
-	if got, ok := f.get(id); !ok || got.Running || got.Failure != FailureLost {
-		t.Errorf("found %+v (%t), want it lost", got, ok)
+	child, err := f.launch(supervisor.Spec{
+		Dir: f.containerDir(id), Attempt: "0", Argv: []string{"sh", "-c", "exit 3"}, Env: []string{"PATH=/usr/bin:/bin"}, WorkingDir: "/",
+		AgentPID: os.Getppid(), // not the supervisor's parent
+	}, lock)
+	_ = lock.Close()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if kept, err := f.Prepare(t.Context(), Pod{UID: "pod", Namespace: "default", Name: "test"}); err != nil || kept.Name != "test" {
-		t.Errorf("the Pod's record is %+v, error %v", kept, err)
-	}
-	if got, ok := f.get(id); !ok || got.Failure != FailureLost {
-		t.Errorf("after Prepare found %+v (%t), want it lost", got, ok)
+	child.discard()
+	var exit supervisor.Exit
+	if found, err := supervisor.ReadRecord(f.path(id, supervisor.SuffixExit), &exit); err != nil || !found || exit.Code != 3 {
+		t.Errorf("the exit record is %+v (%t, error %v), want code 3", exit, found, err)
 	}
 }
 

@@ -53,7 +53,7 @@ func (p *Process) stop(id ID, options StopOptions, deadline time.Time, repeated 
 	logger := klog.Background().WithValues("podUID", id.PodUID, "container", id.Container, "attempt", id.Attempt)
 	if !repeated {
 		// Failing to write it means that an agent restarted meanwhile would run the hook again: no reason not to stop.
-		if err := supervisor.WriteRecord(p.path(id, supervisor.SuffixStop), stopRecord{RequestedAt: time.Now()}, false); err != nil {
+		if err := supervisor.WriteRecord(p.path(id, supervisor.SuffixStop), stopRecord{RequestedAt: time.Now()}); err != nil {
 			logger.Error(err, "Failed to record the stop of a container")
 		}
 	}

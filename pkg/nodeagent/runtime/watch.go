@@ -112,7 +112,7 @@ func (p *Process) recordLost(id ID, why string) (supervisor.Exit, error) {
 		return supervisor.Exit{}, err
 	}
 	exit := supervisor.Exit{Code: lostCode, Lost: why, StartedAt: running.StartedAt, FinishedAt: time.Now()}
-	return exit, supervisor.WriteRecord(p.path(id, supervisor.SuffixExit), exit, true)
+	return exit, supervisor.WriteRecord(p.path(id, supervisor.SuffixExit), exit)
 }
 
 // killTimeout bounds one try at killing what a killed supervisor left behind.

@@ -53,4 +53,19 @@ limitations under the License.
 //	exit                           it ended so
 //
 // All records are replaced by rename, never written in place, so that a reader sees a whole record or none.
+//
+// # What is synced
+//
+// Nothing above needs fsync against the death of a process, by kill -9 of the server say: what was written is in the kernel's page cache and
+// seen by whoever comes next. A sync would only buy something for the half minute before a power cut (a shutdown syncs by itself).
+// With the power go all processes, the boot id tells the next agent, and so each record is judged by what its loss would mean then:
+//
+//	intent, running  An attempt without exit is lost after a reboot, whether its records are whole, empty or older. One whose records are all
+//	                 missing counts as never started, and is started unless the Pod's status in the API says that it was, which the agent writes
+//	                 50 ms after the start. Kubernetes gives the same promise: a command that was interrupted so may run again. The same
+//	                 window was open with a sync of the file alone, since it is the rename after it that makes the attempt known.
+//	exit             While the server lives, the result is in the API, and synced by etcd, milliseconds after it is written here. While it
+//	                 doesn't, this record is all there is, maybe for days: a supervisor whose agent is gone therefore syncs record and folder.
+//	exit as lost     It says what the next agent would find again by the boot id.
+//	stop, Pod        Their loss costs nothing once the processes are gone.
 package supervisor

@@ -65,9 +65,12 @@ type Exit struct {
 }
 
 // WriteRecord replaces the file at path by the JSON of record in one step: readers see the old record, the new one, or
-// none, never a part. With sync it is on disk before WriteRecord returns, for records that must survive a power cut.
-// The file is readable by its owner only.
-func WriteRecord(path string, record any, sync bool) error {
+// none, never a part. The record outlives every process, but not a power cut of the next half minute; the package comment says why
+// that is enough, and when it isn't. The file is readable by its owner only.
+func WriteRecord(path string, record any) error { return writeRecord(path, record, false) }
+
+// writeRecord is WriteRecord; with durable, the record is on disk, under its name, before it returns.
+func writeRecord(path string, record any, durable bool) error {
 	data, err := json.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("encode record %s: %w", filepath.Base(path), err)
@@ -78,7 +81,7 @@ func WriteRecord(path string, record any, sync bool) error {
 		return fmt.Errorf("write record: %w", err)
 	}
 	_, err = file.Write(data)
-	if err == nil && sync {
+	if err == nil && durable {
 		err = file.Sync()
 	}
 	if err := errors.Join(err, file.Close()); err != nil {
@@ -87,11 +90,26 @@ func WriteRecord(path string, record any, sync bool) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
+	if durable {
+		return syncFolder(filepath.Dir(path))
+	}
+	return nil
+}
+
+// syncFolder puts the names in a folder on disk.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync folder of records: %w", err)
+	}
+	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+		return fmt.Errorf("sync folder of records: %w", err)
+	}
 	return nil
 }
 
 // ReadRecord reads what WriteRecord wrote. It returns false without an error where the file doesn't exist, and true with an
-// error where it exists but holds no record: what was not synced may be empty after a power cut.
+// error where it exists but holds no record: after a power cut it may be empty.
 func ReadRecord(path string, record any) (bool, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
