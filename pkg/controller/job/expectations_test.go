@@ -159,3 +159,33 @@ func TestPodNames(t *testing.T) {
 		t.Errorf("names are kept: %v", names.inDoubt)
 	}
 }
+
+// A watch that broke and started anew may never tell of a Pod: while one is waited for, the Job is looked at without any event.
+func TestUnseenPodIsLookedForWithoutEvents(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.create(newJob())
+	e.settled()
+	e.api.podWatch.close()
+	if err := e.syncStale(); err != nil {
+		t.Fatal(err)
+	}
+	e.jobSettled()
+	queue := e.controller.queue
+	drain := func() {
+		for queue.Len() > 0 {
+			key, _ := queue.Get()
+			queue.Done(key)
+		}
+	}
+	// What the Job's own events put on the queue, now or later.
+	e.until("the events of the Job are through", func() bool { return queue.Len() > 0 && e.clock.Since(epoch) > 2*DefaultSyncBatchPeriod })
+	drain()
+	for range 2 {
+		if err := e.syncStale(); err != nil {
+			t.Fatal(err)
+		}
+		e.until("the Job is queued again", func() bool { return queue.Len() == 1 })
+		drain()
+	}
+}

@@ -67,7 +67,10 @@ func (c *Controller) observe(ctx context.Context, job *batchv1.Job, state *jobSt
 		return plan.Input{}, err
 	}
 	if !observed {
+		// An event of the awaited Pods makes the Job sync at once. The delayed sync is for a watch that broke, and began anew
+		// after one of them had gone: it tells nothing of that Pod.
 		state.pace.wait()
+		c.queue.AddAfter(jobKey(job), c.config.SyncBatchPeriod)
 	}
 	return plan.Input{
 		Job:      job,

@@ -17,8 +17,6 @@ limitations under the License.
 package plan
 
 import (
-	"k8s.io/utils/ptr"
-
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
@@ -32,13 +30,22 @@ func runsUntilDeleted(job *batchv1.Job) bool {
 // ruleCompletions completes the Job once as many Pods as it asks for have succeeded, or the work queue is done. It waits
 // until no Pod is active, and until that is sure: a Pod that the cache does not show yet may be.
 func ruleCompletions(s *state) *Verdict {
-	if len(s.active) > 0 || !s.in.Observed || runsUntilDeleted(s.job) {
-		return nil
-	}
-	if completions := s.job.Spec.Completions; completions == nil && s.succeeded() == 0 || s.succeeded() < ptr.Deref(completions, 0) {
+	if len(s.active) > 0 || !s.in.Observed || !hasReachedCompletions(s) {
 		return nil
 	}
 	return success(batch.ReasonCompletionsReached, "Reached expected number of succeeded pods")
+}
+
+// hasReachedCompletions says whether the Job asks for no more successes than there are.
+func hasReachedCompletions(s *state) bool {
+	switch completions := s.job.Spec.Completions; {
+	case runsUntilDeleted(s.job):
+		return false
+	case completions == nil:
+		return s.succeeded() > 0
+	default:
+		return s.succeeded() >= *completions
+	}
 }
 
 // succeeded is how much of the work is done: Pods that succeeded, or indexes.

@@ -52,7 +52,10 @@ func Compute(in Input) Plan {
 	case managesPods(s):
 		p.managePods(s)
 	}
-	p.base, p.Events = baseStatus(s, accounts)
+	p.base = baseStatus(s, accounts)
+	if managesPods(s) && p.Verdict == nil && !p.endsBy(s) {
+		p.Events = noteSuspension(s, &p.base)
+	}
 	if mustRecord(s, accounts) {
 		p.Record = &p.base
 	}
@@ -101,7 +104,7 @@ func managesPods(s *state) bool {
 // plain (rule B47).
 func (p *Plan) managePods(s *state) {
 	p.Metrics.Action = ActionTracking
-	if p.Delete = surplus(s); len(p.Delete) > 0 {
+	if p.Delete = surplus(s); len(p.Delete) > 0 || isStopped(s.job) {
 		p.Metrics.Action = ActionPodsDeleted
 		return
 	}
@@ -112,6 +115,12 @@ func (p *Plan) managePods(s *state) {
 	if len(p.Create) > 0 {
 		p.Metrics.CreationReason = creationReason(s)
 	}
+}
+
+// endsBy says whether the Job completes as soon as the Pods are gone that the plan deletes. Such a Job is neither suspended nor
+// resumed any more (rule B24).
+func (p *Plan) endsBy(s *state) bool {
+	return len(p.Delete) > 0 && len(p.Delete) == len(s.active) && hasReachedCompletions(s)
 }
 
 // creationReason says for the metrics why Pods are created (section 2.16 of the reference).
@@ -137,9 +146,8 @@ func (p *Plan) scheduleNext(s *state, a *accounting) {
 	}
 }
 
-// baseStatus returns the status with everything in it that is known before the plan is carried out, and the events that
-// tell of what changed in it.
-func baseStatus(s *state, a *accounting) (batchv1.JobStatus, []Event) {
+// baseStatus returns the status with everything in it that is known before the plan is carried out, but for a suspension.
+func baseStatus(s *state, a *accounting) batchv1.JobStatus {
 	status := *s.job.Status.DeepCopy()
 	if status.StartTime == nil && !isSuspended(s.job) {
 		status.StartTime = s.now.DeepCopy()
@@ -161,14 +169,10 @@ func baseStatus(s *state, a *accounting) (batchv1.JobStatus, []Event) {
 	if s.in.Observed {
 		s.counts.write(&status)
 	}
-	var events []Event
-	switch {
-	case a.verdict != nil:
+	if a.verdict != nil {
 		setCondition(&status.Conditions, a.verdict.Type, corev1.ConditionTrue, a.verdict.Reason, a.verdict.Message, s.now)
-	case managesPods(s):
-		events = noteSuspension(s, &status)
 	}
-	return status, events
+	return status
 }
 
 // write puts the numbers into the status.

@@ -110,3 +110,40 @@ func TestSuspensionWaits(t *testing.T) {
 		t.Errorf("plan %+v", p)
 	}
 }
+
+// TestSuspensionThatEndsTheJob suspends Jobs that have done their work and only have Pods left to be deleted: they complete,
+// and are not called suspended before.
+func TestSuspensionThatEndsTheJob(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		job         *jobBuilder
+		wantEnd     bool
+		wantDeleted int
+	}{
+		"a work queue after a success":      {makeJob().workQueue(batchv1.WorkQueueCompleteOnFirstSuccess).suspend(batchv1.SuspendDeletePods), true, 1},
+		"all completions reached":           {makeJob().completions(1).suspend(batchv1.SuspendDeletePods), true, 1},
+		"all completions reached, KeepPods": {makeJob().completions(1).suspend(batchv1.SuspendKeepPods), true, 1},
+		"completions missing":               {makeJob().completions(2).suspend(batchv1.SuspendDeletePods), false, 1},
+		"a work queue whose Pods go on":     {makeJob().workQueue(batchv1.WorkQueueCompleteOnFirstSuccess).suspend(batchv1.SuspendKeepPods), false, 0},
+		"a worker pool, whatever succeeded": {makeJob().workQueue(batchv1.WorkQueueRunUntilDeleted).suspend(batchv1.SuspendDeletePods), false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := inputAt(10, tc.job.started().obj(), makePod("a").succeeded(5).obj(), makePod("b").running().obj())
+			p := Compute(in)
+			status := Settle(in, p, allDone(p))
+			if len(p.Delete) != tc.wantDeleted {
+				t.Errorf("deletes %d Pods, want %d", len(p.Delete), tc.wantDeleted)
+			}
+			suspended := trueCondition(status.Conditions, batchv1.JobSuspended) != nil
+			if suspended == tc.wantEnd || (len(p.Events) == 0) != tc.wantEnd {
+				t.Errorf("suspended: %v, events %v; the Job ends: %v", suspended, p.Events, tc.wantEnd)
+			}
+			in = inputAt(11, in.Job, makePod("b").running().untracked().deleted(10).obj())
+			in.Job.Status = status
+			if met := Compute(in).Verdict != nil; met != tc.wantEnd && tc.wantDeleted > 0 {
+				t.Errorf("the next sync ends the Job: %v, want %v", met, tc.wantEnd)
+			}
+		})
+	}
+}
