@@ -219,3 +219,46 @@ func TestPatchForAnEarlierPodOfTheName(t *testing.T) {
 		t.Errorf("its successor was changed: %v", now.ObjectMeta)
 	}
 }
+
+// The API takes a manual selector without requirements. It matches every Pod of the namespace, and so does Kubernetes'
+// controller take it: Pods without a controller are adopted, others are not touched.
+func TestEmptySelectorMatchesAllPods(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	job := e.create(newJob(sized(2, 2), func(job *batchv1.Job) {
+		job.Spec.ManualSelector, job.Spec.Selector = new(true), &metav1.LabelSelector{}
+	}))
+	other := newJob()
+	other.Name, other.UID = "other", "other"
+	e.addPod("stray", map[string]string{"app": "stray"})
+	e.addPod("theirs", nil, ownedBy(other))
+	e.mustSync()
+	if ref := metav1.GetControllerOf(e.api.podNamed(namespace, "stray")); ref == nil || ref.UID != job.UID {
+		t.Errorf("the Pod without a controller is owned by %v", ref)
+	}
+	if ref := metav1.GetControllerOf(e.api.podNamed(namespace, "theirs")); ref.UID != other.UID {
+		t.Errorf("another Job's Pod is owned by %v", ref)
+	}
+	if status := e.job().Status; status.Active != 2 || len(e.pods()) != 3 {
+		t.Errorf("%d active, %d Pods; want the adopted one and one more%s", status.Active, len(e.pods()), e.summary())
+	}
+	// Once the Job is gone, its Pods are let go, and only those.
+	e.settled()
+	if err := e.api.jobs.BatchV1().Jobs(namespace).Delete(e.ctx, jobName, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.until("the Job is gone from the cache", func() bool {
+		_, err := e.controller.jobs.Jobs(namespace).Get(jobName)
+		return err != nil
+	})
+	e.until("its Pods are queued", func() bool { return e.controller.orphans.Len() > 0 })
+	e.start()
+	e.until("its Pods are free", func() bool {
+		for _, pod := range e.pods() {
+			if len(pod.Finalizers) > 0 && pod.Name != "theirs" {
+				return false
+			}
+		}
+		return true
+	})
+}

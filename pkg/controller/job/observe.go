@@ -135,7 +135,7 @@ func (c *Controller) claimPods(ctx context.Context, job *batchv1.Job, state *job
 // adoptPods takes over the Pods without a controller that match. Before the first, it makes sure that the Job is still there and
 // not being deleted: the cache may not know yet.
 func (c *Controller) adoptPods(ctx context.Context, job *batchv1.Job, selector labels.Selector, state *jobState) ([]*corev1.Pod, error) {
-	if job.DeletionTimestamp != nil || selector.Empty() {
+	if job.DeletionTimestamp != nil {
 		return nil, nil
 	}
 	orphans, err := c.podsAt(ownerIndexKey(job.Namespace, ""))

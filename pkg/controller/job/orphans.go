@@ -32,7 +32,8 @@ import (
 )
 
 // orphanKey names Pods whose tracking finalizer nobody but the orphan workers will remove: one Pod by name, or all Pods that
-// a selector matches, those of a Job that finished or is gone (rule B44). One of name and selector is set.
+// a selector matches, those of a Job that finished or is gone (rule B44): where name is empty, for an empty selector matches all.
+// Of the Pods that a selector matches, those of other owners are left alone.
 type orphanKey struct {
 	namespace string
 	name      string
@@ -49,9 +50,6 @@ func (c *Controller) queueOrphansOf(logger klog.Logger, job *batchv1.Job) {
 	if err != nil {
 		logger.Error(err, "Job has an invalid selector, its Pods may keep their finalizer", "job", klog.KObj(job))
 		return
-	}
-	if selector.Empty() {
-		return // it would match Pods of everyone; a valid Job has no empty selector
 	}
 	c.orphans.Add(orphanKey{namespace: job.Namespace, selector: selector.String()})
 }
