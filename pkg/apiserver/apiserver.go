@@ -32,6 +32,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 	jobstorage "github.com/jobserver-dev/jobserver/pkg/registry/batch/job/storage"
 	"github.com/jobserver-dev/jobserver/pkg/registry/core"
+	"github.com/jobserver-dev/jobserver/pkg/registry/reviews"
 )
 
 // ExtraConfig is what this server adds to a generic API server.
@@ -39,7 +40,7 @@ type ExtraConfig struct {
 	// BatchV1Profile is the profile of Jobs made through batch/v1. Nil: batch/v1 is not served.
 	BatchV1Profile *job.Profile
 
-	// Core is set to serve core/v1 too. Nil: the Pods live in a cluster.
+	// Core is set to serve core/v1, and answers to callers who ask about themselves, too. Nil: a cluster does.
 	Core *CoreConfig
 }
 
@@ -110,6 +111,9 @@ func (c completedConfig) installCore(server *genericapiserver.GenericAPIServer) 
 	}
 	if err := server.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, &info); err != nil {
 		return fmt.Errorf("install core/v1: %w", err)
+	}
+	if err := server.InstallAPIGroups(reviews.NewAPIGroupInfos(Scheme, ParameterCodec, Codecs, c.generic.Authorization.Authorizer)...); err != nil {
+		return fmt.Errorf("install reviews: %w", err)
 	}
 	return nil
 }

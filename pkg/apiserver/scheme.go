@@ -24,6 +24,7 @@ import (
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch/install"
 	"github.com/jobserver-dev/jobserver/pkg/registry/core"
+	"github.com/jobserver-dev/jobserver/pkg/registry/reviews"
 )
 
 var (
@@ -40,6 +41,7 @@ var (
 func init() {
 	install.Install(Scheme)
 	core.Install(Scheme)
+	reviews.Install(Scheme)
 
 	// Options and status of every API are meta types; they live in the unversioned group v1.
 	unversioned := schema.GroupVersion{Version: "v1"}
