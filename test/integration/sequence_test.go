@@ -18,7 +18,6 @@ package integration
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,25 +33,31 @@ type step struct {
 	manager  string
 	verb     string
 	status   bool
-	value    int64
+	// path is the field that is written: several, so that a manager comes to own some of them through one group and some through the other.
+	path  []string
+	value int64
+}
+
+// writable are the fields that steps write, of the main resource and of the status. No step writes a policy.
+var writable = map[bool][][]string{
+	false: {{"spec", "activeDeadlineSeconds"}, {"spec", "ttlSecondsAfterFinished"}},
+	true:  {{"status", "active"}, {"status", "terminating"}},
 }
 
 func drawStep(t *rapid.T) step {
+	status := rapid.Bool().Draw(t, "status")
 	return step{
 		resource: rapid.SampledFrom([]schema.GroupVersionResource{kubeJobs, ourJobs}).Draw(t, "group"),
 		manager:  rapid.SampledFrom([]string{"a", "b", owner}).Draw(t, "manager"),
 		verb:     rapid.SampledFrom([]string{"apply", "merge", "strategic", "update"}).Draw(t, "verb"),
-		status:   rapid.Bool().Draw(t, "status"),
+		status:   status,
+		path:     rapid.SampledFrom(writable[status]).Draw(t, "path"),
 		value:    rapid.Int64Range(1, 3).Draw(t, "value"),
 	}
 }
 
-// change is what a step writes. No step mentions a policy.
 func (s step) change() object {
-	if s.status {
-		return object{"status": object{"active": s.value}}
-	}
-	return object{"metadata": object{"labels": object{"step": fmt.Sprint(s.value)}}, "spec": object{"activeDeadlineSeconds": s.value}}
+	return object{s.path[0]: object{s.path[1]: s.value}}
 }
 
 func (s step) do(t *testing.T, namespace string) error {
@@ -110,12 +115,8 @@ func TestRandomWritesKeepPolicies(t *testing.T) {
 			if got := policiesOf(job); got != sequencePolicies {
 				r.Fatalf("%+v left the policies %+v", step, got)
 			}
-			path := []string{"spec", "activeDeadlineSeconds"}
-			if step.status {
-				path = []string{"status", "active"}
-			}
-			if got := field(job, path...); got != step.value {
-				r.Fatalf("%+v left %v at %v", step, got, path)
+			if got := field(job, step.path...); got != step.value {
+				r.Fatalf("%+v left %v", step, got)
 			}
 			if problem := ownershipProblem(job); problem != "" {
 				r.Fatalf("%+v: %s", step, problem)

@@ -144,14 +144,15 @@ func TestBookmarks(t *testing.T) {
 				ResourceVersion: created.GetResourceVersion(), AllowWatchBookmarks: true, TimeoutSeconds: new(int64(5)),
 			})
 			defer watcher.Stop()
-			for event := range watcher.ResultChan() {
-				bookmark, ok := event.Object.(metav1.Object)
-				if event.Type != watch.Bookmark || !ok || bookmark.GetResourceVersion() == "" || bookmark.GetName() != "" {
-					t.Fatalf("event %s %+v, want a bookmark with a resourceVersion and nothing else", event.Type, event.Object)
-				}
-				return nil
+			event, open := <-watcher.ResultChan()
+			if !open {
+				return errors.New("the watch ended without one")
 			}
-			return errors.New("the watch ended without one")
+			bookmark, ok := event.Object.(metav1.Object)
+			if event.Type != watch.Bookmark || !ok || bookmark.GetResourceVersion() == "" || bookmark.GetName() != "" {
+				t.Fatalf("event %s %+v, want a bookmark with a resourceVersion and nothing else", event.Type, event.Object)
+			}
+			return nil
 		})
 	})
 }
