@@ -96,7 +96,7 @@ the kubeconfig that it writes into its data folder.`,
 		SilenceErrors: true,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := logsapi.ValidateAndApply(serveOptions.Logs, nil); err != nil {
-				return usageError(err)
+				return usageError(fmt.Errorf("flags of logging: %w", err))
 			}
 			return serve(command.Context(), serveOptions, command.OutOrStdout())
 		},

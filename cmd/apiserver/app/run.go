@@ -129,7 +129,13 @@ func logTo(path string) (func() error, error) {
 	}, nil
 }
 
+// isTerminal says whether out is a terminal that things can be drawn on. One without a size (a serial line, some CI runners) is none:
+// no line of it could be drawn again.
 func isTerminal(out io.Writer) bool {
 	file, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return false
+	}
+	width, height, err := term.GetSize(int(file.Fd()))
+	return err == nil && width > 0 && height > 0
 }

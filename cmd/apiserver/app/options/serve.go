@@ -27,6 +27,7 @@ import (
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
@@ -107,6 +108,16 @@ func (s *Serve) Validate() error {
 	}
 	if s.SecurePort < 0 || s.SecurePort > 65535 {
 		errs = append(errs, fmt.Errorf("--secure-port: %d is not between 0 and 65535", s.SecurePort))
+	}
+	for _, san := range s.TLSSANs {
+		if net.ParseIP(san) == nil && len(validation.IsDNS1123Subdomain(san)) > 0 && len(validation.IsWildcardDNS1123Subdomain(san)) > 0 {
+			errs = append(errs, fmt.Errorf("--tls-san: %q is neither an IP address nor a DNS name", san))
+		}
+	}
+	if s.NodeName != "" {
+		for _, message := range validation.IsDNS1123Subdomain(s.NodeName) {
+			errs = append(errs, fmt.Errorf("--node-name: %q: %s", s.NodeName, message))
+		}
 	}
 	return utilerrors.NewAggregate(append(errs, s.validateJobs()...))
 }

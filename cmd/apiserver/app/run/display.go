@@ -73,9 +73,13 @@ type barDisplay struct {
 	progress *mpb.Progress
 	clock    clock.PassiveClock
 
-	mu     sync.Mutex
-	bars   map[types.UID]*mpb.Bar
-	states map[types.UID]jobState
+	mu   sync.Mutex
+	bars map[types.UID]*mpb.Bar
+
+	// statesMu is never held during a call of the library: a bar that is being drawn asks for its caption, and a call to that bar
+	// waits until it is drawn.
+	statesMu sync.Mutex
+	states   map[types.UID]jobState
 }
 
 // barWidth is the width of a bar in characters, small enough for what stands beside it.
@@ -97,7 +101,7 @@ func (d *barDisplay) Write(line []byte) (int, error) {
 func (d *barDisplay) update(uid types.UID, state jobState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.states[uid] = state
+	d.setState(uid, state)
 	bar, ok := d.bars[uid]
 	if !ok {
 		bar = d.newBar(uid, state)
@@ -125,10 +129,17 @@ func (d *barDisplay) newBar(uid types.UID, state jobState) *mpb.Bar {
 	return bar
 }
 
+func (d *barDisplay) setState(uid types.UID, state jobState) {
+	d.statesMu.Lock()
+	defer d.statesMu.Unlock()
+	d.states[uid] = state
+}
+
+// caption is what stands beside the bar of a Job. The library calls it while it draws the bar.
 func (d *barDisplay) caption(uid types.UID) string {
-	d.mu.Lock()
+	d.statesMu.Lock()
 	state := d.states[uid]
-	d.mu.Unlock()
+	d.statesMu.Unlock()
 	return fmt.Sprintf("%s  %s  %s", state.counts(), state.outcome, state.elapsed(d.now()))
 }
 

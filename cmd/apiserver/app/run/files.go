@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -57,7 +58,7 @@ func ReadFiles(filenames []string, standardInput io.Reader) ([]Object, error) {
 		objects = append(objects, found...)
 	}
 	if len(objects) == 0 {
-		return nil, fmt.Errorf("%v: no object found", filenames)
+		return nil, fmt.Errorf("%s: no object found", strings.Join(sourceNames(filenames), ", "))
 	}
 	return objects, nil
 }
@@ -77,7 +78,7 @@ func decode(filename string, content []byte) ([]Object, error) {
 	var objects []Object
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), yamlBuffer)
 	for document := 1; ; document++ {
-		source := fmt.Sprintf("%s: document %d", filename, document)
+		source := fmt.Sprintf("%s: document %d", sourceName(filename), document)
 		object := &unstructured.Unstructured{}
 		switch err := decoder.Decode(&object.Object); {
 		case errors.Is(err, io.EOF):
@@ -93,6 +94,22 @@ func decode(filename string, content []byte) ([]Object, error) {
 		}
 		objects = append(objects, found...)
 	}
+}
+
+// sourceName is how messages name a file.
+func sourceName(filename string) string {
+	if filename == stdin {
+		return "standard input"
+	}
+	return filename
+}
+
+func sourceNames(filenames []string) []string {
+	names := make([]string, 0, len(filenames))
+	for _, filename := range filenames {
+		names = append(names, sourceName(filename))
+	}
+	return names
 }
 
 // flatten takes a list apart and checks that each object says what it is.

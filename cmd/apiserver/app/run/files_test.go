@@ -73,15 +73,16 @@ func TestReadFilesErrors(t *testing.T) {
 		files []string
 		want  string
 	}{
-		"no such file":             {files: []string{"/nonexistent/job.yaml"}, want: "/nonexistent/job.yaml"},
-		"nothing":                  {files: []string{"# only a comment\n"}, want: "no object found"},
-		"broken YAML":              {files: []string{"apiVersion: [batch/v1"}, want: "document 1"},
-		"broken second document":   {files: []string{jobYAML + "---\nkind: [Job\n"}, want: "document 2"},
-		"no kind":                  {files: []string{"apiVersion: batch/v1\nmetadata: {name: a}\n"}, want: "kind is not set"},
-		"no apiVersion":            {files: []string{"kind: Job\nmetadata: {name: a}\n"}, want: "apiVersion is not set"},
-		"a kind that is no string": {files: []string{"apiVersion: batch/v1\nkind: 3\n"}, want: "kind is not set"},
-		"text":                     {files: []string{"just some words"}, want: "document 1"},
-		"a list item without kind": {files: []string{`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1"}]}`}, want: "kind is not set"},
+		"no such file":              {files: []string{"/nonexistent/job.yaml"}, want: "/nonexistent/job.yaml"},
+		"nothing":                   {files: []string{"# only a comment\n"}, want: "no object found"},
+		"nothing on standard input": {files: []string{"-"}, want: "standard input: no object found"},
+		"broken YAML":               {files: []string{"apiVersion: [batch/v1"}, want: "document 1"},
+		"broken second document":    {files: []string{jobYAML + "---\nkind: [Job\n"}, want: "document 2"},
+		"no kind":                   {files: []string{"apiVersion: batch/v1\nmetadata: {name: a}\n"}, want: "kind is not set"},
+		"no apiVersion":             {files: []string{"kind: Job\nmetadata: {name: a}\n"}, want: "apiVersion is not set"},
+		"a kind that is no string":  {files: []string{"apiVersion: batch/v1\nkind: 3\n"}, want: "kind is not set"},
+		"text":                      {files: []string{"just some words"}, want: "document 1"},
+		"a list item without kind":  {files: []string{`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1"}]}`}, want: "kind is not set"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
