@@ -27,7 +27,6 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -69,7 +68,6 @@ var differences = []difference{
 			upstream.Errors = slices.DeleteFunc(slices.Clone(upstream.Errors), func(line string) bool {
 				return strings.Contains(line, " spec.template.spec.evictionResponders")
 			})
-			ours.Errors = folded(ours.Errors)
 			return len(ours.Errors) > 0 && equal(upstream, ours)
 		},
 		example: func() request {
@@ -89,28 +87,6 @@ var differences = []difference{
 		},
 		example: func() request { return request{verb: create, job: newJob(managedFields)} },
 	},
-	{
-		// Upstream folds them on its way through declarative validation.
-		name: "an error that two checks find",
-		holds: func(upstream, ours outcome) bool {
-			ours.Errors = folded(ours.Errors)
-			return equal(upstream, ours)
-		},
-		example: func() request {
-			return request{verb: update, job: stored(newJob(), func(job *batchv1.Job) { job.UID = "other" }), old: stored(newJob())}
-		},
-	},
-	{
-		// Here a Job without labels has those of its template before it is checked; upstream, once it is stored and read again.
-		name: "the labels of a Job without labels",
-		holds: func(upstream, ours outcome) bool {
-			ours.Errors = slices.DeleteFunc(folded(ours.Errors), func(line string) bool { return strings.HasPrefix(line, invalid+"metadata.labels: ") })
-			return len(upstream.Errors) > 0 && equal(upstream, ours)
-		},
-		example: func() request {
-			return request{verb: create, job: newJob(func(job *batchv1.Job) { job.Name = strings.Repeat("n", 64) })}
-		},
-	},
 }
 
 // withoutScheduling leaves spec.scheduling out of what a side made of a request.
@@ -122,17 +98,6 @@ func withoutScheduling(out outcome) outcome {
 		}
 	}
 	return out
-}
-
-// folded leaves only the first of equal lines.
-func folded(lines []string) []string {
-	var folded []string
-	for _, line := range lines {
-		if !slices.Contains(folded, line) {
-			folded = append(folded, line)
-		}
-	}
-	return folded
 }
 
 // mismatch returns how our outcome differs from upstream's; empty where it doesn't, or as it should.

@@ -20,6 +20,7 @@ import (
 	"context"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -46,6 +47,7 @@ var (
 	_ rest.RESTDeleteStrategy              = Strategy{}
 	_ rest.GarbageCollectionDeleteStrategy = Strategy{}
 	_ rest.ResetFieldsStrategy             = Strategy{}
+	_ rest.DeclarativeValidationStrategy   = Strategy{}
 )
 
 // NewStrategy returns the strategy of group.
@@ -83,7 +85,6 @@ func resetFields(field string) map[fieldpath.APIVersion]*fieldpath.Set {
 func (s Strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 	job := obj.(*batch.Job)
 	generateSelector(job)
-	labelAsTemplate(job)
 	if s.group.HidesPolicies {
 		s.group.Profile.fillPolicies(&job.Spec)
 	}
@@ -139,8 +140,21 @@ func (Strategy) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) [
 	return validation.WarningsOnUpdate(ctx, obj.(*batch.Job), old.(*batch.Job))
 }
 
-// Canonicalize does nothing: a valid Job has one form only.
-func (Strategy) Canonicalize(runtime.Object) {}
+// Canonicalize gives a valid Job without labels those of its template. Not before: they would be checked as if the client had set them.
+func (Strategy) Canonicalize(obj runtime.Object) {
+	labelAsTemplate(obj.(*batch.Job))
+}
+
+// ValidateDeclaratively is the last step of validation in the generic registry. There are no declarative rules here, but as in Kubernetes it
+// folds errors that say the same: the generic checks of metadata and the strategy's own find most of them twice.
+func (Strategy) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
+	return errs.Filter()
+}
+
+// DeclarativeValidationConfig has nothing to configure.
+func (Strategy) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
+	return rest.DeclarativeValidationConfig{}
+}
 
 func (s Strategy) validationOptions() validation.Options {
 	return validation.Options{AllowTemplateEditWhileSuspended: s.group.TemplateEditable}
