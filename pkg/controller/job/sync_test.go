@@ -29,6 +29,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 	"github.com/jobserver-dev/jobserver/pkg/controller/job/metrics"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
 )
 
 // A Job is written as seldom as the accounting allows: its Pod, that it is active, that the Pod ended, its finalizer, that
@@ -140,6 +141,37 @@ func TestFailedCreationIsAnEvent(t *testing.T) {
 		return false
 	})
 	e.until("the Pod is created in the end", func() bool { return len(e.activePods()) == 1 })
+}
+
+// Of seven creations the third fails: it is in the second batch, after which no other is tried.
+func TestFailedCreationsDoNotCountAsSucceeded(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	job := e.create(newJob(sized(7, 7)))
+	e.settled()
+	state := e.controller.states.of(job.UID)
+	in, err := e.controller.observe(e.ctx, job, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tries := 0
+	e.api.toss(func() *fault {
+		if tries++; tries == 3 {
+			return &fault{err: errDown}
+		}
+		return nil
+	})
+	created, failed, err := executor{Controller: e.controller, job: job, state: state, in: in}.createAll(e.ctx, plan.Compute(in).Create)
+	if created != 2 || failed != 1 || err == nil {
+		t.Errorf("%d created, %d failed, error %v; want 2, 1 and an error", created, failed, err)
+	}
+	reason := string(job.UID) // of no other test or run
+	countCreations(reason, created, failed)
+	for status, want := range map[string]float64{metrics.Succeeded: 2, metrics.Failed: 1} {
+		if got, err := testutil.GetCounterMetricValue(metrics.PodsCreationTotal.WithLabelValues(reason, status)); err != nil || got != want {
+			t.Errorf("%v creations are counted as %s (%v), want %v", got, status, err, want)
+		}
+	}
 }
 
 func TestFailedPodIsCountedByTheActionOfItsRule(t *testing.T) {
