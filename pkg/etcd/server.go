@@ -41,6 +41,9 @@ const (
 	tickMilliseconds     = 10
 	electionMilliseconds = 100
 
+	// startTimeout bounds a start. One that replays a long log after a crash takes seconds.
+	startTimeout = time.Minute
+
 	// quotaBytes is where etcd stops to accept writes: its own recommended maximum, four times its default.
 	quotaBytes = 8 << 30
 
@@ -79,13 +82,15 @@ func Start(ctx context.Context, dir string) (server *Server, err error) {
 		}
 	}()
 
-	if err := checkDatabase(filepath.Join(dir, "data", "member", "snap", "db")); err != nil {
+	if err := checkData(filepath.Join(dir, "data", "member")); err != nil {
 		return nil, err
 	}
 	client, peer, err := sockets(dir)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
+	defer cancel()
 	member, err := embed.StartEtcd(config(dir, client, peer, logger))
 	if err != nil {
 		return nil, fmt.Errorf("start etcd in %s: %w", dir, err)
@@ -102,11 +107,15 @@ func Start(ctx context.Context, dir string) (server *Server, err error) {
 	}
 }
 
-// checkDatabase opens the database for a look at its header. etcd opens it on a goroutine of its own and panics there, which nothing could
-// turn into an error.
-func checkDatabase(path string) error {
+// checkData looks for damage that etcd itself answers with silence or the end of the process. A database without its log makes it wait for
+// ever for a leader. A database that isn't one makes it panic on a goroutine of its own, which nothing could turn into an error.
+func checkData(member string) error {
+	path := filepath.Join(member, "snap", "db")
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if logs, err := filepath.Glob(filepath.Join(member, "wal", "*.wal")); err != nil || len(logs) == 0 {
+		return fmt.Errorf("etcd's write-ahead log is missing: no file %s", filepath.Join(member, "wal", "*.wal"))
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {

@@ -87,6 +87,26 @@ func TestDamagedFolderIsAnError(t *testing.T) {
 	}
 }
 
+func TestMissingLogIsAnError(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "etcd")
+	if err := start(t, dir).Stop(); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "data", "member", "wal")
+	if err := os.RemoveAll(missing); err != nil {
+		t.Fatal(err)
+	}
+	server, err := etcd.Start(t.Context(), dir)
+	if err == nil {
+		stop(t, server)
+		t.Fatal("started without its log")
+	}
+	if !strings.Contains(err.Error(), missing) {
+		t.Errorf("error %q does not name %s", err, missing)
+	}
+}
+
 func TestUnwritableFolderIsAnError(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")

@@ -74,14 +74,18 @@ func (l *logStreamer) follow(ctx context.Context, pod *corev1.Pod) {
 	}
 }
 
-// stream copies a log to its end. A Job's result doesn't depend on what could be shown of it: an error is shown in its place.
+// stream copies a log to its end. A Job's result doesn't depend on what could be shown of it: an error is shown in its place, but for an
+// interruption.
 func (l *logStreamer) stream(ctx context.Context, pod *corev1.Pod, container, prefix string) {
 	options := &corev1.PodLogOptions{Container: container, Follow: true}
 	log, err := l.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
 	if err == nil {
 		err = errors.Join(l.copy(log, prefix), log.Close())
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
 		// A failure to show the failure leaves nothing to be done.
 		_, _ = fmt.Fprintf(l.out, "%s(log not available: %v)\n", prefix, err)
 	}

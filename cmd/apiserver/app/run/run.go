@@ -41,6 +41,9 @@ import (
 // logGrace is for how long after the last Job's end its Pods' logs are waited for. They end with their containers, all of which are over then.
 const logGrace = 10 * time.Second
 
+// errLogsLate ends the reading of logs that have not come to their end long after their Jobs have.
+var errLogsLate = fmt.Errorf("not at its end %s after the last Job's", logGrace)
+
 // ErrRejected wraps the server's answer to an object that it doesn't accept.
 var ErrRejected = errors.New("rejected")
 
@@ -51,6 +54,9 @@ var ErrNoJob = errors.New("no Job found")
 // set, and returns once all Jobs have ended: nil where each completed, an error where one did not. It returns at once where ctx
 // ends. An object that the server rejects is an error that wraps ErrRejected.
 func Run(ctx context.Context, config *restclient.Config, objects []Object, out io.Writer, terminal bool) error {
+	// The server is ours alone. With client-go's default limit the logs of a large Job would come long after its end.
+	config = restclient.CopyConfig(config)
+	config.QPS = -1
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
@@ -89,6 +95,8 @@ type watcher struct {
 	pods    coreinformers.SharedInformerFactory
 	display display
 	logs    *logStreamer
+	// troubles shows why Pods wait or fail.
+	troubles *troubleTeller
 
 	mu     sync.Mutex
 	wanted map[types.UID]bool
@@ -103,13 +111,14 @@ func newWatcher(config *restclient.Config, kube kubernetes.Interface, jobs []job
 		return nil, err
 	}
 	w := &watcher{
-		jobs:    batchinformers.NewSharedInformerFactory(client, 0),
-		pods:    coreinformers.NewSharedInformerFactory(kube, 0),
-		display: display,
-		logs:    newLogStreamer(kube, display),
-		wanted:  map[types.UID]bool{},
-		states:  map[types.UID]jobState{},
-		over:    make(chan struct{}),
+		jobs:     batchinformers.NewSharedInformerFactory(client, 0),
+		pods:     coreinformers.NewSharedInformerFactory(kube, 0),
+		display:  display,
+		logs:     newLogStreamer(kube, display),
+		troubles: newTroubleTeller(display),
+		wanted:   map[types.UID]bool{},
+		states:   map[types.UID]jobState{},
+		over:     make(chan struct{}),
 	}
 	for _, job := range jobs {
 		w.wanted[job.UID] = true
@@ -121,8 +130,8 @@ func newWatcher(config *restclient.Config, kube kubernetes.Interface, jobs []job
 
 // watch returns once every Job has ended and all output is shown, or ctx ends.
 func (w *watcher) watch(ctx context.Context, out io.Writer) error {
-	watchContext, stop := context.WithCancel(ctx)
-	defer stop()
+	watchContext, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if err := w.listen(watchContext); err != nil {
 		return err
 	}
@@ -136,7 +145,7 @@ func (w *watcher) watch(ctx context.Context, out io.Writer) error {
 		w.drain(ctx)
 	case <-ctx.Done():
 	}
-	stop()
+	stop(errLogsLate)
 	w.logs.wait()
 	w.display.close()
 	return errors.Join(printTable(out, w.states, time.Now()), w.result(ctx))
@@ -160,6 +169,7 @@ func (w *watcher) listen(ctx context.Context) error {
 		pod := obj.(*corev1.Pod)
 		if owner := metav1.GetControllerOfNoCopy(pod); owner != nil && w.isWanted(owner.UID) {
 			w.logs.follow(ctx, pod)
+			w.troubles.tell(pod)
 		}
 	}
 	_, err = w.pods.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
