@@ -155,9 +155,13 @@ func New(config Config) (*Agent, error) {
 	return a, nil
 }
 
+// podResync is how often every Pod is looked at again without a reason. A Pod that nobody looks at would hold up its Job for ever; looking at
+// one that is well costs next to nothing.
+const podResync = time.Minute
+
 // watchAPI sets the informers up.
 func (a *Agent) watchAPI() error {
-	podFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, 0, informers.WithTransform(dropManagedFields))
+	podFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, podResync, informers.WithTransform(dropManagedFields))
 	nodeFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, 0, informers.WithTweakListOptions(func(options *metav1.ListOptions) {
 		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, a.config.NodeName).String()
 	}))
