@@ -179,6 +179,9 @@ func TestUnsupportedPodFails(t *testing.T) {
 	pod.Spec.Volumes = []corev1.Volume{{Name: "data"}}
 	c.create(t, pod)
 	got := c.waitPhase(t, "volumes", corev1.PodFailed)
+	if len(got.Status.ContainerStatuses) != 0 {
+		t.Errorf("a Pod that the node refuses has container statuses, which kubectl shows in place of the reason: %v", got.Status.ContainerStatuses)
+	}
 	if got.Status.Reason != "UnsupportedField" || !strings.HasPrefix(got.Status.Message, "spec.volumes: ") {
 		t.Errorf("reason %q, message %q", got.Status.Reason, got.Status.Message)
 	}

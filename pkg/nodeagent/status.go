@@ -45,13 +45,9 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 	status.PodIP, status.PodIPs = loopbackIP, []corev1.PodIP{{IP: loopbackIP}}
 
 	initialized := isInitialized(o)
-	status.InitContainerStatuses = nil
-	for i := range o.pod.Spec.InitContainers {
-		status.InitContainerStatuses = append(status.InitContainerStatuses, containerStatus(o, a, &o.pod.Spec.InitContainers[i], true, initialized))
-	}
-	status.ContainerStatuses = nil
-	for i := range o.pod.Spec.Containers {
-		status.ContainerStatuses = append(status.ContainerStatuses, containerStatus(o, a, &o.pod.Spec.Containers[i], false, initialized))
+	status.InitContainerStatuses, status.ContainerStatuses = nil, nil
+	if o.unsupported == nil || len(o.containers) > 0 {
+		addContainerStatuses(&status, o, a, initialized)
 	}
 	if !isTerminal(status.Phase) {
 		phase := podPhase(o, a, status.ContainerStatuses, initialized)
@@ -65,6 +61,17 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 	}
 	status.Conditions = podConditions(o, a, &status, initialized)
 	return status
+}
+
+// addContainerStatuses adds the status of every container. A Pod that the node refuses has none, as with a kubelet: kubectl would show that they
+// are being created in the place of the reason.
+func addContainerStatuses(status *corev1.PodStatus, o observation, a actions, initialized bool) {
+	for i := range o.pod.Spec.InitContainers {
+		status.InitContainerStatuses = append(status.InitContainerStatuses, containerStatus(o, a, &o.pod.Spec.InitContainers[i], true, initialized))
+	}
+	for i := range o.pod.Spec.Containers {
+		status.ContainerStatuses = append(status.ContainerStatuses, containerStatus(o, a, &o.pod.Spec.Containers[i], false, initialized))
+	}
 }
 
 // isInitialized tells whether every init container has succeeded. Once a main container was started they had.
