@@ -42,8 +42,8 @@ const (
 	readyTimeout  = time.Minute
 )
 
-// WaitReady waits until every part of the server works.
-func WaitReady(ctx context.Context, client kubernetes.Interface) error {
+// waitReady waits until every part of the server works.
+func waitReady(ctx context.Context, client kubernetes.Interface) error {
 	err := wait.PollUntilContextTimeout(ctx, readyInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		return client.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil, nil
 	})

@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -140,10 +139,8 @@ func (d *barDisplay) caption(uid types.UID) string {
 	d.statesMu.Lock()
 	state := d.states[uid]
 	d.statesMu.Unlock()
-	return fmt.Sprintf("%s  %s  %s", state.counts(), state.outcome, state.elapsed(d.now()))
+	return fmt.Sprintf("%s  %s  %s", state.counts(), state.outcome, state.elapsed(d.clock.Now()))
 }
-
-func (d *barDisplay) now() time.Time { return d.clock.Now() }
 
 func (d *barDisplay) close() {
 	d.mu.Lock()

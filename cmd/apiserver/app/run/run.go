@@ -61,7 +61,7 @@ func Run(ctx context.Context, config *restclient.Config, objects []Object, out i
 	if err != nil {
 		return err
 	}
-	if err := WaitReady(ctx, kube); err != nil {
+	if err := waitReady(ctx, kube); err != nil {
 		return err
 	}
 	creator, err := newCreator(config, kube)

@@ -44,7 +44,7 @@ var columns = []metav1.TableColumnDefinition{
 	{Name: "Selector", Type: "string", Priority: 1, Description: batchv1.JobSpec{}.SwaggerDoc()["selector"]},
 }
 
-// statusColumn lists the conditions that the column Status may show, first match first. A Job that is being deleted shows as
+// These are the conditions that the column Status may show, first match first. A Job that is being deleted shows as
 // Terminating unless it has ended.
 var (
 	endedConditions      = []batch.JobConditionType{batch.JobComplete, batch.JobFailed}
