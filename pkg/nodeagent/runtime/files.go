@@ -32,12 +32,15 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
-// The folder of a Pod is ROOT/pods/UID. It holds podRecord, workFolder, and one folder for each container. Container names are
-// DNS labels and so can't hold the dots of the other two.
+// The folder of a Pod is ROOT/pods/UID. It holds podRecord, the folders below, and one folder for each container. Container names are
+// DNS labels and so can't hold the dots of the others.
 const (
-	podsFolder = "pods"
-	podRecord  = "pod.json"
-	workFolder = "work.dir"
+	podsFolder    = "pods"
+	podRecord     = "pod.json"
+	workFolder    = "work.dir"
+	volumesFolder = "volumes.dir"
+	// stagingFolder is always empty: containers build their view of the machine's files on it, in mount namespaces of their own.
+	stagingFolder = "staging.dir"
 )
 
 // intent is the record written before an attempt is started.
@@ -59,6 +62,11 @@ func (p *Process) podDir(podUID types.UID) string {
 // WorkingDir implements Runtime.
 func (p *Process) WorkingDir(podUID types.UID) string {
 	return filepath.Join(p.podDir(podUID), workFolder)
+}
+
+// VolumesDir implements Runtime.
+func (p *Process) VolumesDir(podUID types.UID) string {
+	return filepath.Join(p.podDir(podUID), volumesFolder)
 }
 
 func (p *Process) containerDir(id ID) string { return filepath.Join(p.podDir(id.PodUID), id.Container) }

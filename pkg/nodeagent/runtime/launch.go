@@ -44,6 +44,10 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 		return Container{}, err
 	}
 	defer p.endStart(started)
+	view, err := p.view(request)
+	if err != nil {
+		return Container{}, err
+	}
 	lock, err := p.recordIntent(request)
 	if err != nil {
 		return Container{}, err
@@ -52,7 +56,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	child, err := p.launch(supervisor.Spec{
 		Dir: p.containerDir(request.ID), Attempt: strconv.Itoa(request.ID.Attempt),
 		Argv: request.Argv, Env: request.Env, WorkingDir: request.WorkingDir,
-		NoNewPrivileges: request.NoNewPrivileges, StopSignal: int(request.StopSignal), Grace: request.Grace,
+		View: view, NoNewPrivileges: request.NoNewPrivileges, StopSignal: int(request.StopSignal), Grace: request.Grace,
 		AgentPID: os.Getpid(),
 	}, lock)
 	if err != nil {

@@ -225,6 +225,9 @@ func (p *Process) Remove(podUID types.UID) error {
 	}
 	delete(p.pods, podUID)
 	p.mu.Unlock()
+	if err := UnmountBelow(p.VolumesDir(podUID)); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(p.podDir(podUID)); err != nil {
 		return fmt.Errorf("remove Pod folder: %w", err)
 	}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,7 +64,7 @@ func (p *Process) recoverPod(ctx context.Context, uid types.UID) error {
 		return err
 	}
 	for _, folder := range folders {
-		if !folder.IsDir() || folder.Name() == workFolder {
+		if !folder.IsDir() || strings.Contains(folder.Name(), ".") {
 			continue
 		}
 		// The intent is there first; only a power cut may leave one of the others without it.

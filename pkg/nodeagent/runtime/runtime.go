@@ -31,6 +31,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
 // Runtime runs containers as processes. Its methods may be called from several goroutines, but not from two at once for the same Pod.
@@ -45,6 +47,8 @@ type Runtime interface {
 	Prepare(ctx context.Context, pod Pod) (kept Pod, err error)
 	// WorkingDir is the folder, empty at first, that is the working directory of the Pod's containers where they name no other.
 	WorkingDir(podUID types.UID) string
+	// VolumesDir is a folder, empty at first, for the Pod's volumes. What is mounted in it is unmounted by Remove.
+	VolumesDir(podUID types.UID) string
 	// Containers lists the last two attempts at each container of the Pod, oldest first, containers in no order.
 	Containers(podUID types.UID) []Container
 	// Start runs one attempt at a container. When it returns without error, the attempt is on record: it is Running or, where the command
@@ -131,6 +135,8 @@ type StartRequest struct {
 	Env []string
 	// WorkingDir is absolute.
 	WorkingDir string
+	// View is how the container sees the machine's files; its Staging is set by the runtime. WorkingDir and Argv are looked up in it.
+	View supervisor.View
 	// NoNewPrivileges keeps set-user-id programs from gaining rights.
 	NoNewPrivileges bool
 	// Backoff is kept with the attempt for whoever decides about the next one.

@@ -32,6 +32,8 @@ const (
 	CodeNotFound = 127
 	// CodeNotExecutable: it exists, but can't be run.
 	CodeNotExecutable = 126
+	// CodeCannotSetUp: what the container needs beside the command could not be set up. It is runc's code.
+	CodeCannotSetUp = 128
 )
 
 // startError is a command that could not be started.

@@ -60,6 +60,10 @@ type Spec struct {
 	WorkingDir string
 	// NoNewPrivileges keeps set-user-id programs from gaining rights.
 	NoNewPrivileges bool
+	// View is how the command sees the machine's files; Join, where set, is a process whose View it shares instead. WorkingDir and the command
+	// are looked up in it.
+	View View
+	Join Joined
 	// StopSignal and Grace are used where the end is asked for by a SIGTERM to the supervisor or by the loss of its lifeline.
 	StopSignal int
 	Grace      time.Duration
@@ -187,7 +191,11 @@ func (s *supervision) start() *startError {
 		}
 	}
 	s.state.StartedAt = time.Now()
-	pid, startErr := start(&s.spec, null, stdout, stderr)
+	var pid int
+	startErr := inView(s.spec.View, s.spec.Join, func() (err *startError) {
+		pid, err = start(&s.spec, null, stdout, stderr)
+		return err
+	})
 	if startErr != nil {
 		return startErr
 	}

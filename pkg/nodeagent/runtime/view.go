@@ -1,0 +1,99 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package runtime
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
+)
+
+// view completes the view of the machine's files that the request asks for.
+func (p *Process) view(request StartRequest) (supervisor.View, error) {
+	view := request.View
+	if !view.IsPrivate() {
+		return view, nil
+	}
+	view.Staging = filepath.Join(p.podDir(request.ID.PodUID), stagingFolder)
+	if err := os.MkdirAll(view.Staging, 0o700); err != nil {
+		return view, fmt.Errorf("make staging folder: %w", err)
+	}
+	return view, nil
+}
+
+// joined names the command of a running attempt, for commands that are to see what it sees; the zero value where it isn't on record.
+func (p *Process) joined(id ID) supervisor.Joined {
+	var running supervisor.Running
+	if found, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixRunning), &running); err != nil || !found {
+		return supervisor.Joined{}
+	}
+	return supervisor.Joined{PID: running.PID, Start: running.Start}
+}
+
+// UnmountBelow unmounts everything that the machine has mounted in the folder, the last mounted first. What a process still uses vanishes with it.
+func UnmountBelow(folder string) error {
+	if _, err := os.Lstat(folder); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	points, err := mountPointsBelow(folder)
+	if err != nil {
+		return err
+	}
+	for i := len(points) - 1; i >= 0; i-- {
+		if err := unix.Unmount(points[i], unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("unmount %s: %w", points[i], err)
+		}
+	}
+	return nil
+}
+
+// mountPointsBelow lists the mount points in the folder, in the order in which they were mounted.
+func mountPointsBelow(folder string) ([]string, error) {
+	resolved, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return nil, fmt.Errorf("find mounts: %w", err)
+	}
+	file, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("find mounts: %w", err)
+	}
+	defer file.Close()
+	var points []string
+	for lines := bufio.NewScanner(file); ; {
+		if !lines.Scan() {
+			if err := lines.Err(); err != nil {
+				return nil, fmt.Errorf("find mounts: %w", err)
+			}
+			return points, nil
+		}
+		// Field 5 of proc_pid_mountinfo(5), with blanks and the like written in octal.
+		if fields := strings.Fields(lines.Text()); len(fields) > 4 {
+			if point := unescapeMount.Replace(fields[4]); strings.HasPrefix(point, resolved+"/") {
+				points = append(points, point)
+			}
+		}
+	}
+}
+
+var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
