@@ -24,19 +24,14 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/options"
 	serverstorage "k8s.io/apiserver/pkg/server/storage"
-	"k8s.io/apiserver/pkg/storage/storagebackend"
 
 	ourv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// etcdPrefix is the root of every key, Kubernetes' own default.
-const etcdPrefix = "/registry"
-
-// WithEtcd makes the server store everything in the etcd cluster at endpoints, as protobuf, each group in its one storage version:
+// WithEtcd makes the server store everything in etcd, as protobuf, each group in its one storage version:
 // Jobs of both groups in ours, which has all their fields.
-func WithEtcd(config *genericapiserver.Config, endpoints []string) error {
-	etcd := options.NewEtcdOptions(storagebackend.NewDefaultConfig(etcdPrefix, nil))
-	etcd.StorageConfig.Transport.ServerList = endpoints
+func WithEtcd(config *genericapiserver.Config, store Etcd) error {
+	etcd := options.NewEtcdOptions(store.storageConfig())
 	etcd.StorageConfig.StorageObjectCountTracker = config.StorageObjectCountTracker
 
 	resources := serverstorage.NewResourceConfig()

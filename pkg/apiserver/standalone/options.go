@@ -24,6 +24,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
+	"github.com/jobserver-dev/jobserver/pkg/leaderelection"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 )
 
@@ -52,12 +55,19 @@ type Options struct {
 	// BatchV1Profile is the profile of Jobs made through batch/v1. Empty: Kubernetes'.
 	BatchV1Profile job.Profile
 
+	// Etcd is where everything is stored. Without Servers: embedded in the process, in the data folder.
+	Etcd apiserver.Etcd
+
+	// Election says how replicas on one etcd choose the one that runs the controllers. Embedded etcd has one process only, which
+	// needs no election.
+	Election ElectionOptions
+
 	// Controllers are the controllers to run, in the form of kube-controller-manager's flag: "*" for all, "foo" for one,
 	// "-foo" for all but one. Empty: all.
 	Controllers []string
 
 	// Job tunes the Job controller.
-	Job JobOptions
+	Job controllers.JobOptions
 
 	// NodeName is the name of the Node. Empty: the host name.
 	NodeName string
@@ -84,7 +94,7 @@ func (o Options) complete() (Options, error) {
 	if len(o.Controllers) == 0 {
 		o.Controllers = []string{"*"}
 	}
-	errs = append(errs, ValidateControllers(o.Controllers)...)
+	errs = append(errs, controllers.ValidateSwitches(o.Controllers, controllers.StandaloneNames())...)
 	if o.NodeName == "" {
 		hostname, err := os.Hostname()
 		if err != nil {
@@ -105,4 +115,24 @@ func (o Options) hosts() []string {
 	hosts = append(hosts, o.Hosts...)
 	slices.Sort(hosts)
 	return slices.Compact(hosts)
+}
+
+// ElectionOptions configure the election.
+type ElectionOptions struct {
+	// Off runs the controllers without asking whether another replica does. Only for a server that is alone on its etcd.
+	Off bool
+	// Timings are how long a lease lasts and how it is kept. Zero values: the defaults of package leaderelection.
+	Timings leaderelection.Timings
+}
+
+// elected tells whether the controllers run only while this replica leads.
+func (o Options) elected() bool {
+	return len(o.Etcd.Servers) > 0 && !o.Election.Off
+}
+
+// controllerNames are the controllers that are switched on, without the node agent.
+func (o Options) controllerNames() []string {
+	return slices.DeleteFunc(controllers.StandaloneNames(), func(name string) bool {
+		return name == controllers.NodeAgent || !controllers.Enabled(name, o.Controllers)
+	})
 }

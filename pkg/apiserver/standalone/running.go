@@ -25,6 +25,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// part is something that works through the API until its context ends. Run blocks until it has come to rest.
+type part interface {
+	Run(ctx context.Context) error
+}
+
 // running is a stage of the server: something that runs until it is stopped.
 type running struct {
 	name   string
@@ -45,31 +50,23 @@ func run(ctx context.Context, name string, f func(context.Context) error) *runni
 	return r
 }
 
-// runAll runs the parts as one stage: where one ends, all do. The caches end after the parts that read them.
-func runAll(ctx context.Context, parts []namedPart, startCaches func(context.Context)) *running {
+// runAll waits until ready returns, and runs the parts as one stage: where one ends, all do.
+func runAll(ctx context.Context, parts map[string]part, ready func(context.Context)) *running {
 	return run(ctx, "controllers", func(ctx context.Context) error {
-		cachesContext, stopCaches := context.WithCancel(context.WithoutCancel(ctx))
-		defer stopCaches()
-		startCaches(cachesContext)
-
+		ready(ctx)
 		group, ctx := errgroup.WithContext(ctx)
-		for _, part := range parts {
+		for name, part := range parts {
 			group.Go(func() error {
 				err := part.Run(ctx)
 				if err == nil && ctx.Err() == nil {
 					err = errors.New("ended")
 				}
 				if err != nil {
-					return fmt.Errorf("%s: %w", part.name, err)
+					return fmt.Errorf("%s: %w", name, err)
 				}
 				return nil
 			})
 		}
-		group.Go(func() error {
-			// With every controller switched off the stage still lasts until it is stopped.
-			<-ctx.Done()
-			return nil
-		})
 		return group.Wait()
 	})
 }

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package standalone puts a whole server together in one process: embedded etcd, the API, the controllers and the node agent. It is
+// Package standalone puts a whole server together in one process: etcd where there is none, the API, the controllers and the node agent. It is
 // what the command serves with --standalone, and what a test starts where it needs Jobs that really run.
 package standalone
 
@@ -23,10 +23,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	restclient "k8s.io/client-go/rest"
@@ -34,6 +37,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job"
 	"github.com/jobserver-dev/jobserver/pkg/datadir"
 	"github.com/jobserver-dev/jobserver/pkg/etcd"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent"
@@ -59,9 +64,10 @@ type Server struct {
 	client *restclient.Config
 	agent  *nodeagent.Agent
 
-	etcd  *etcd.Server
-	api   *running
-	parts *running
+	etcd       *etcd.Server // nil: etcd is elsewhere
+	etcdClient *clientv3.Client
+	api        *running
+	parts      *running
 }
 
 // Start starts a server and returns once it listens; readyz tells when all parts work. It takes its logger from ctx but does not end
@@ -98,7 +104,8 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 	if err != nil {
 		return err
 	}
-	if s.etcd, err = etcd.Start(ctx, s.dir.Etcd()); err != nil {
+	store, err := s.openEtcd(ctx, options)
+	if err != nil {
 		return err
 	}
 	config := apiserver.NewConfig()
@@ -106,7 +113,7 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 	if err := errors.Join(serve(generic, listener, bundle), authenticate(generic), authorize(generic)); err != nil {
 		return err
 	}
-	if err := apiserver.WithEtcd(generic, []string{s.etcd.Endpoint()}); err != nil {
+	if err := apiserver.WithEtcd(generic, store); err != nil {
 		return err
 	}
 	loopback := generic.LoopbackClientConfig
@@ -114,12 +121,9 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 
 	// Nothing in the process ends with ctx: the parts are stopped in order.
 	ctx = context.WithoutCancel(ctx)
-	parts, startCaches, err := s.newParts(ctx, loopback, options)
+	parts, err := s.newParts(generic, options, store)
 	if err != nil {
 		return err
-	}
-	for _, part := range parts {
-		generic.ReadyzChecks = append(generic.ReadyzChecks, part.check())
 	}
 	api, err := s.newAPI(config, options)
 	if err != nil {
@@ -130,36 +134,46 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 		return err
 	}
 	s.client = adminClient(s.url, bundle)
-	s.parts = runAll(ctx, parts, func(ctx context.Context) {
-		waitForStorage(ctx, api)
-		startCaches(ctx)
-	})
+	s.parts = runAll(ctx, parts, func(ctx context.Context) { waitForStorage(ctx, api) })
 	return nil
 }
 
-// newParts makes the controllers and, where it is switched on, the node agent.
-func (s *Server) newParts(ctx context.Context, loopback *restclient.Config, options Options) ([]namedPart, func(context.Context), error) {
-	parts, startCaches, err := newParts(ctx, loopback, options)
+// newParts makes what works through the API, by name, with its readyz checks: the controllers and, where it is switched on, the node
+// agent.
+func (s *Server) newParts(generic *genericapiserver.Config, options Options, store apiserver.Etcd) (map[string]part, error) {
+	client := func(name string) *restclient.Config {
+		return apiserver.LoopbackClient(generic.LoopbackClientConfig, name)
+	}
+	manager, err := controllers.NewManager(controllers.Config{
+		Names:     options.controllerNames(),
+		JobClient: client,
+		Identity:  job.KubeIdentity(),
+		Job:       options.Job,
+	}, s.election(options, store))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if enabled(nodeAgent, options.Controllers) {
-		nodeClient, err := kubernetes.NewForConfig(apiserver.LoopbackClient(loopback, nodeAgent))
-		if err != nil {
-			return nil, nil, err
-		}
-		s.agent, err = nodeagent.New(nodeagent.Config{
-			NodeName:       options.NodeName,
-			RootDir:        s.dir.Node(),
-			Client:         nodeClient,
-			SupervisorPath: options.Supervisor,
-		})
-		if err != nil {
-			return nil, nil, fmt.Errorf("make %s: %w", nodeAgent, err)
-		}
-		parts = append(parts, namedPart{name: nodeAgent, part: s.agent})
+	generic.ReadyzChecks = append(generic.ReadyzChecks, manager.Checks()...)
+	parts := map[string]part{"controller manager": manager}
+	if !controllers.Enabled(controllers.NodeAgent, options.Controllers) {
+		return parts, nil
 	}
-	return parts, startCaches, nil
+	nodeClient, err := kubernetes.NewForConfig(client(controllers.NodeAgent))
+	if err != nil {
+		return nil, err
+	}
+	s.agent, err = nodeagent.New(nodeagent.Config{
+		NodeName:       options.NodeName,
+		RootDir:        s.dir.Node(),
+		Client:         nodeClient,
+		SupervisorPath: options.Supervisor,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make %s: %w", controllers.NodeAgent, err)
+	}
+	parts[controllers.NodeAgent] = s.agent
+	generic.ReadyzChecks = append(generic.ReadyzChecks, healthz.NamedCheck(controllers.NodeAgent, func(*http.Request) error { return s.agent.Ready() }))
+	return parts, nil
 }
 
 func (s *Server) newAPI(config *apiserver.Config, options Options) (*genericapiserver.GenericAPIServer, error) {
@@ -218,7 +232,7 @@ func (s *Server) Wait(ctx context.Context) error {
 		return s.api.ended()
 	case <-s.parts.done:
 		return s.parts.ended()
-	case err := <-s.etcd.Err():
+	case err := <-s.etcdEnded():
 		return fmt.Errorf("etcd ended: %w", err)
 	}
 }
@@ -241,9 +255,7 @@ func (s *Server) Stop() error {
 	if s.api != nil {
 		errs = append(errs, s.api.stop(stopAPI))
 	}
-	if s.etcd != nil {
-		errs = append(errs, s.etcd.Stop())
-	}
+	errs = append(errs, s.closeEtcd())
 	if s.dir != nil {
 		errs = append(errs, s.dir.Close())
 	}

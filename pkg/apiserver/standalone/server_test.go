@@ -35,6 +35,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
 )
 
@@ -91,7 +92,7 @@ func TestReadyzNamesItsParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range append(standalone.ControllerNames(), "etcd", "poststarthook/start-system-namespaces") {
+	for _, part := range append(controllers.StandaloneNames(), "etcd", "poststarthook/start-system-namespaces") {
 		if !strings.Contains(string(body), "[+]"+part+" ok") {
 			t.Errorf("readyz does not name %s:\n%s", part, body)
 		}

@@ -47,6 +47,17 @@ func TestServeValidate(t *testing.T) {
 		"no syncs":             {args: []string{"--standalone", "--data-dir=d", "--concurrent-job-syncs=0"}, want: []string{"--concurrent-job-syncs"}},
 		"no batch period":      {args: []string{"--standalone", "--data-dir=d", "--job-sync-batch-period=0s"}, want: []string{"--job-sync-batch-period"}},
 		"back-offs crossed":    {args: []string{"--standalone", "--data-dir=d", "--job-pod-failure-backoff=20m"}, want: []string{"--job-pod-failure-backoff-max"}},
+		"etcd":                 {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=http://127.0.0.1:2379,https://etcd.example:2379,unix:///run/etcd.sock", "--etcd-prefix=/jobs"}},
+		"etcd without scheme":  {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=localhost:2379"}, want: []string{"--etcd-servers", `"localhost:2379"`}},
+		"etcd without host":    {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=https:///"}, want: []string{"--etcd-servers", "host"}},
+		"etcd CA for nothing":  {args: []string{"--standalone", "--data-dir=d", "--etcd-cafile=ca"}, want: []string{"--etcd-cafile", "--etcd-servers"}},
+		"no such etcd CA":      {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=https://a", "--etcd-cafile=/no/ca"}, want: []string{"--etcd-cafile", "/no/ca"}},
+		"etcd key missing":     {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=https://a", "--etcd-certfile=options_test.go"}, want: []string{"--etcd-keyfile", "--etcd-certfile"}},
+		"etcd cert missing":    {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=https://a", "--etcd-keyfile=options_test.go"}, want: []string{"--etcd-certfile", "--etcd-keyfile"}},
+		"etcd prefix":          {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=https://a", "--etcd-prefix=/"}, want: []string{"--etcd-prefix", `"/"`}},
+		"lease too short":      {args: []string{"--standalone", "--data-dir=d", "--leader-elect-lease-duration=6s"}, want: []string{"--leader-elect-renew-deadline", "6s"}},
+		"no retry period":      {args: []string{"--standalone", "--data-dir=d", "--leader-elect-retry-period=0s"}, want: []string{"--leader-elect-retry-period"}},
+		"retry too late":       {args: []string{"--standalone", "--data-dir=d", "--leader-elect-retry-period=6s"}, want: []string{"--leader-elect-retry-period"}},
 		"everything at a time": {args: []string{"--secure-port=-1", "--bind-address=x"}, want: []string{"--standalone", "--data-dir", "--secure-port", "--bind-address"}},
 	}
 	for name, test := range tests {

@@ -31,6 +31,7 @@ import (
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
 	controller "github.com/jobserver-dev/jobserver/pkg/controller/job"
 	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
@@ -48,6 +49,8 @@ type Serve struct {
 	BatchV1Profile string
 	Controllers    []string
 
+	Etcd *Etcd
+
 	ConcurrentJobSyncs      int
 	JobSyncBatchPeriod      time.Duration
 	JobPodFailureBackoff    time.Duration
@@ -64,6 +67,7 @@ func NewServe() *Serve {
 		SecurePort:              standalone.DefaultPort,
 		BatchV1Profile:          string(job.ProfileKubernetes),
 		Controllers:             []string{"*"},
+		Etcd:                    NewEtcd(),
 		ConcurrentJobSyncs:      controller.DefaultWorkers,
 		JobSyncBatchPeriod:      controller.DefaultSyncBatchPeriod,
 		JobPodFailureBackoff:    limits.FailureBackoff,
@@ -74,12 +78,13 @@ func NewServe() *Serve {
 
 // AddFlags adds all flags to flags.
 func (s *Serve) AddFlags(flags *pflag.FlagSet) {
-	flags.BoolVar(&s.Standalone, "standalone", s.Standalone, "Serve without a cluster: etcd is embedded and Pods run as processes of this machine.")
-	flags.StringVar(&s.DataDir, "data-dir", s.DataDir, "Folder that everything is kept in: etcd's data, certificates, the administrator's kubeconfig, Pods' logs. Made where it is missing. Required with --standalone.")
+	flags.BoolVar(&s.Standalone, "standalone", s.Standalone, "Serve without a cluster: Pods run as processes of this machine.")
+	flags.StringVar(&s.DataDir, "data-dir", s.DataDir, "Folder that everything of this machine is kept in: certificates, the administrator's kubeconfig, Pods' files and logs, and the data of the embedded etcd. Made where it is missing. Required with --standalone.")
 	flags.StringVar(&s.BindAddress, "bind-address", s.BindAddress, "IP address to listen on.")
 	flags.IntVar(&s.SecurePort, "secure-port", s.SecurePort, "TCP port to serve HTTPS on. 0 takes any free port.")
 	flags.StringSliceVar(&s.TLSSANs, "tls-san", s.TLSSANs, "Further DNS names and IP addresses that the serving certificate covers.")
 	flags.StringVar(&s.NodeName, "node-name", s.NodeName, "Name of the Node that Pods run on. Default: the host name.")
+	s.Etcd.AddFlags(flags)
 	s.addJobFlags(flags)
 	logsapi.AddFlags(s.Logs, flags)
 }
@@ -87,7 +92,7 @@ func (s *Serve) AddFlags(flags *pflag.FlagSet) {
 // addJobFlags adds the flags that say how Jobs behave.
 func (s *Serve) addJobFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.BatchV1Profile, "batch-v1-profile", s.BatchV1Profile, "How Jobs made through batch/v1 behave where Kubernetes and the guide differ: kubernetes or guide.")
-	flags.StringSliceVar(&s.Controllers, "controllers", s.Controllers, fmt.Sprintf("Controllers to run: '*' for all, 'foo' for the one named foo, '-foo' for all but it. All: %s.", strings.Join(standalone.ControllerNames(), ", ")))
+	flags.StringSliceVar(&s.Controllers, "controllers", s.Controllers, fmt.Sprintf("Controllers to run: '*' for all, 'foo' for the one named foo, '-foo' for all but it. All: %s.", strings.Join(controllers.StandaloneNames(), ", ")))
 	flags.IntVar(&s.ConcurrentJobSyncs, "concurrent-job-syncs", s.ConcurrentJobSyncs, "Number of Jobs that are synced at the same time.")
 	flags.DurationVar(&s.JobSyncBatchPeriod, "job-sync-batch-period", s.JobSyncBatchPeriod, "Longest time for which events of a Job's Pods are collected before the Job is synced.")
 	flags.DurationVar(&s.JobPodFailureBackoff, "job-pod-failure-backoff", s.JobPodFailureBackoff, "Wait before the first failed Pod of a Job is replaced. It doubles with each failure.")
@@ -119,6 +124,7 @@ func (s *Serve) Validate() error {
 			errs = append(errs, fmt.Errorf("--node-name: %q: %s", s.NodeName, message))
 		}
 	}
+	errs = append(errs, s.Etcd.Validate()...)
 	return utilerrors.NewAggregate(append(errs, s.validateJobs()...))
 }
 
@@ -127,7 +133,7 @@ func (s *Serve) validateJobs() []error {
 	if _, err := job.ParseProfile(s.BatchV1Profile); err != nil {
 		errs = append(errs, fmt.Errorf("--batch-v1-profile: %w", err))
 	}
-	for _, err := range standalone.ValidateControllers(s.Controllers) {
+	for _, err := range controllers.ValidateSwitches(s.Controllers, controllers.StandaloneNames()) {
 		errs = append(errs, fmt.Errorf("--controllers: %w", err))
 	}
 	if s.ConcurrentJobSyncs < 1 {
@@ -164,9 +170,11 @@ func (s *Serve) Config() (standalone.Options, error) {
 		Port:           s.SecurePort,
 		Hosts:          s.TLSSANs,
 		BatchV1Profile: job.Profile(s.BatchV1Profile),
+		Etcd:           s.Etcd.Store,
+		Election:       s.Etcd.Election(),
 		Controllers:    s.Controllers,
 		NodeName:       s.NodeName,
-		Job: standalone.JobOptions{
+		Job: controllers.JobOptions{
 			Syncs:                s.ConcurrentJobSyncs,
 			SyncBatchPeriod:      s.JobSyncBatchPeriod,
 			PodFailureBackoff:    s.JobPodFailureBackoff,

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package standalone
+package controllers
 
 import (
 	"fmt"
@@ -24,47 +24,45 @@ import (
 
 // Names of the controllers, with kube-controller-manager's own names for the same ones.
 const (
-	jobController              = "job-controller"
-	ttlAfterFinishedController = "ttl-after-finished-controller"
-	garbageCollectorController = "garbage-collector-controller"
-	namespaceController        = "namespace-controller"
-	nodeAgent                  = "node-agent"
-	allControllers             = "*"
-	switchedOff                = "-"
+	Job              = "job-controller"
+	TTLAfterFinished = "ttl-after-finished-controller"
+	GarbageCollector = "garbage-collector-controller"
+	Namespace        = "namespace-controller"
+
+	// NodeAgent is switched like a controller, but belongs to its machine: it runs on each replica, and not here.
+	NodeAgent = "node-agent"
+
+	allControllers = "*"
+	switchedOff    = "-"
 )
 
 // aliases are shorter names, which kube-controller-manager knows too.
 var aliases = map[string]string{
-	"job":                jobController,
-	"ttl-after-finished": ttlAfterFinishedController,
-	"garbagecollector":   garbageCollectorController,
-	"namespace":          namespaceController,
+	"job":                Job,
+	"ttl-after-finished": TTLAfterFinished,
+	"garbagecollector":   GarbageCollector,
+	"namespace":          Namespace,
 }
 
-// ControllerNames are all controllers that a standalone server can run, sorted.
-func ControllerNames() []string {
-	names := []string{jobController, ttlAfterFinishedController, garbageCollectorController, namespaceController, nodeAgent}
-	slices.Sort(names)
-	return names
+// StandaloneNames are all that a standalone server can run, sorted.
+func StandaloneNames() []string {
+	return []string{GarbageCollector, Job, Namespace, NodeAgent, TTLAfterFinished}
 }
 
-// ValidateControllers returns an error for each item of a list of controllers that names none.
-func ValidateControllers(list []string) []error {
+// ValidateSwitches returns an error for each item of a list of switches that is about none of names.
+func ValidateSwitches(list, names []string) []error {
 	var errs []error
 	for _, item := range list {
-		if item == allControllers {
-			continue
-		}
-		if name := canonical(item); !slices.Contains(ControllerNames(), name) {
+		if item != allControllers && !slices.Contains(names, canonical(item)) {
 			errs = append(errs, fmt.Errorf("%q is not a controller: must be *, or one of %s, each with - in front to switch it off",
-				item, strings.Join(ControllerNames(), ", ")))
+				item, strings.Join(names, ", ")))
 		}
 	}
 	return errs
 }
 
-// enabled tells whether a list of controllers switches name on. A mention of the name itself decides; else "*" does.
-func enabled(name string, list []string) bool {
+// Enabled tells whether a list of switches switches name on. A mention of the name itself decides; else "*" does.
+func Enabled(name string, list []string) bool {
 	on := false
 	for _, item := range list {
 		switch {

@@ -1,0 +1,234 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
+	restclient "k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/transport"
+
+	"github.com/jobserver-dev/jobserver/pkg/controller/garbagecollector"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
+	"github.com/jobserver-dev/jobserver/pkg/controller/namespace"
+	"github.com/jobserver-dev/jobserver/pkg/controller/ttlafterfinished"
+	"github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned"
+	batchinformers "github.com/jobserver-dev/jobserver/pkg/generated/informers/externalversions"
+)
+
+// JobOptions tune the Job controller. Zero values stand for upstream's defaults.
+type JobOptions struct {
+	// Syncs is how many Jobs are synced at once. Default: 5.
+	Syncs int
+	// SyncBatchPeriod is for how long at the most events of a Job's Pods are collected. Default: 1 s.
+	SyncBatchPeriod time.Duration
+	// PodFailureBackoff is the wait before the first failed Pod is replaced; it doubles with each failure. Default: 10 s.
+	PodFailureBackoff time.Duration
+	// PodFailureBackoffMax is the longest such wait. Default: 10 min.
+	PodFailureBackoffMax time.Duration
+}
+
+// ClientFor returns the configuration of a client for the part of the process that is called name. The caller may change what it gets.
+type ClientFor func(name string) *restclient.Config
+
+// Config says which controllers there are and what they work on.
+type Config struct {
+	// Names are the controllers to run. Required; empty for none.
+	Names []string
+	// JobClient leads to the API that has the Jobs. Required.
+	JobClient ClientFor
+	// HostClient leads to the API that has the Pods, namespaces and events. Nil: the same.
+	HostClient ClientFor
+	// HostInformers are options for the caches of what HostClient leads to, such as a selector.
+	HostInformers []informers.SharedInformerOption
+	// Identity is how Pods are marked as ours. Required for the Job controller.
+	Identity job.Identity
+	// Job tunes the Job controller.
+	Job JobOptions
+}
+
+// builder makes controllers. Each has a client of its own, so that its requests are told apart.
+type builder struct {
+	Config
+	wrap transport.WrapperFunc
+
+	// jobs and core are the caches that several controllers share. Pods in core are trimmed to what the Job controller reads.
+	jobs batchinformers.SharedInformerFactory
+	core informers.SharedInformerFactory
+}
+
+// builders are the controllers by name.
+var builders = map[string]func(*builder, context.Context) (controller, error){
+	Job:              (*builder).job,
+	TTLAfterFinished: (*builder).ttlAfterFinished,
+	GarbageCollector: (*builder).garbageCollector,
+	Namespace:        (*builder).namespace,
+}
+
+// newSet makes the controllers, for one run. wrap is put around the transports of their clients; it may be nil.
+func newSet(ctx context.Context, config Config, wrap transport.WrapperFunc) (*set, error) {
+	b, err := newBuilder(config, wrap)
+	if err != nil {
+		return nil, err
+	}
+	s := &set{byName: map[string]controller{}, startCaches: b.startCaches}
+	for _, name := range config.Names {
+		build, ok := builders[name]
+		if !ok {
+			return nil, fmt.Errorf("%q is not a controller", name)
+		}
+		if s.byName[name], err = build(b, ctx); err != nil {
+			return nil, fmt.Errorf("make %s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+func newBuilder(config Config, wrap transport.WrapperFunc) (*builder, error) {
+	b := &builder{Config: config, wrap: wrap}
+	jobClient, err := versioned.NewForConfig(b.jobAPI("job-informers"))
+	if err != nil {
+		return nil, err
+	}
+	coreClient, err := kubernetes.NewForConfig(b.hostAPI("core-informers"))
+	if err != nil {
+		return nil, err
+	}
+	// No resync: the controllers are driven by events, and what has to happen later they put on their queues themselves.
+	b.jobs = batchinformers.NewSharedInformerFactory(jobClient, 0)
+	options := append(slices.Clone(config.HostInformers), informers.WithTransform(job.TrimPod))
+	b.core = informers.NewSharedInformerFactoryWithOptions(coreClient, 0, options...)
+	return b, nil
+}
+
+// startCaches starts the shared caches. They run until ctx ends.
+func (b *builder) startCaches(ctx context.Context) {
+	b.jobs.StartWithContext(ctx)
+	b.core.StartWithContext(ctx)
+}
+
+// jobAPI returns a client configuration for the API of the Jobs.
+func (b *builder) jobAPI(name string) *restclient.Config {
+	config := b.JobClient(name)
+	if b.wrap != nil {
+		config.Wrap(b.wrap)
+	}
+	return config
+}
+
+// hostAPI returns a client configuration for the API of everything else.
+func (b *builder) hostAPI(name string) *restclient.Config {
+	if b.HostClient == nil {
+		return b.jobAPI(name)
+	}
+	config := b.HostClient(name)
+	if b.wrap != nil {
+		config.Wrap(b.wrap)
+	}
+	return config
+}
+
+func (b *builder) job(ctx context.Context) (controller, error) {
+	jobClient, err := versioned.NewForConfig(b.jobAPI(Job))
+	if err != nil {
+		return nil, err
+	}
+	podClient, err := kubernetes.NewForConfig(b.hostAPI(Job))
+	if err != nil {
+		return nil, err
+	}
+	limits := plan.DefaultLimits()
+	limits.FailureBackoff = cmp.Or(b.Job.PodFailureBackoff, limits.FailureBackoff)
+	limits.FailureBackoffMax = cmp.Or(b.Job.PodFailureBackoffMax, limits.FailureBackoffMax)
+	return job.New(ctx, job.Config{
+		JobClient:       jobClient,
+		PodClient:       podClient,
+		Jobs:            b.jobs.Batch().V1().Jobs(),
+		Pods:            b.core.Core().V1().Pods(),
+		Identity:        b.Identity,
+		Workers:         b.Job.Syncs,
+		SyncBatchPeriod: b.Job.SyncBatchPeriod,
+		Limits:          limits,
+	})
+}
+
+func (b *builder) ttlAfterFinished(ctx context.Context) (controller, error) {
+	jobClient, err := versioned.NewForConfig(b.jobAPI(TTLAfterFinished))
+	if err != nil {
+		return nil, err
+	}
+	return ttlafterfinished.New(ctx, ttlafterfinished.Config{
+		Jobs:     jobClient.BatchV1(),
+		Informer: b.jobs.Batch().V1().Jobs(),
+	})
+}
+
+func (b *builder) garbageCollector(ctx context.Context) (controller, error) {
+	metadataClient, err := metadata.NewForConfig(b.hostAPI(GarbageCollector))
+	if err != nil {
+		return nil, err
+	}
+	recorder, err := b.recorder(ctx, GarbageCollector, garbagecollector.EventSource)
+	if err != nil {
+		return nil, err
+	}
+	return garbagecollector.New(ctx, garbagecollector.Config{
+		Metadata:  metadataClient,
+		Resources: collectedResources(),
+		Recorder:  recorder,
+	})
+}
+
+func (b *builder) namespace(ctx context.Context) (controller, error) {
+	kubeClient, err := kubernetes.NewForConfig(b.hostAPI(Namespace))
+	if err != nil {
+		return nil, err
+	}
+	metadataClient, err := metadata.NewForConfig(b.hostAPI(Namespace))
+	if err != nil {
+		return nil, err
+	}
+	return namespace.New(ctx, namespace.Config{
+		Core:      kubeClient.CoreV1(),
+		Metadata:  metadataClient,
+		Informer:  b.core.Core().V1().Namespaces(),
+		Resources: namespacedResources(),
+	})
+}
+
+// recorder makes a recorder of events that ends with ctx.
+func (b *builder) recorder(ctx context.Context, name, component string) (record.EventRecorder, error) {
+	client, err := kubernetes.NewForConfig(b.hostAPI(name))
+	if err != nil {
+		return nil, err
+	}
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	return broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: component}), nil
+}
