@@ -51,7 +51,9 @@ type observation struct {
 	unsupported *failure
 	// startNothing is true while the agent is stopping every container.
 	startNothing bool
-	now          time.Time
+	// nodeIP is the address of the node and of its Pods; empty: loopbackIP.
+	nodeIP string
+	now    time.Time
 }
 
 // history is the attempts at one container, oldest first.

@@ -71,6 +71,11 @@ type Config struct {
 	Workers int
 	// Version is shown as the version of the Node.
 	Version string
+	// Schedule has the agent bind Pods that no node has yet, and end those that were deleted before they had one. Without it some
+	// scheduler does that, and the agent looks at no Pods but its own.
+	Schedule bool
+	// Registration is what the Node says of itself beside what the machine has.
+	Registration Registration
 }
 
 // complete fills in defaults and checks the rest.
@@ -127,6 +132,7 @@ type Agent struct {
 	recovered  atomic.Bool
 	synced     atomic.Bool
 	registered atomic.Bool
+	leased     atomic.Bool // the heartbeat is a Lease, not the Node's status
 }
 
 // New checks the Config, takes possession of the root folder and returns an Agent to Run. Every error names what is wrong with which setting.
@@ -161,7 +167,8 @@ const podResync = time.Minute
 
 // watchAPI sets the informers up.
 func (a *Agent) watchAPI() error {
-	podFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, podResync, informers.WithTransform(dropManagedFields))
+	podFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, podResync, informers.WithTransform(dropManagedFields),
+		informers.WithTweakListOptions(a.selectPods))
 	nodeFactory := informers.NewSharedInformerFactoryWithOptions(a.config.Client, 0, informers.WithTweakListOptions(func(options *metav1.ListOptions) {
 		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, a.config.NodeName).String()
 	}))
@@ -193,6 +200,13 @@ func (a *Agent) watchAPI() error {
 	return nil
 }
 
+// selectPods limits what is watched to the Pods of this node, unless it takes others too. A node of a cluster may see no more.
+func (a *Agent) selectPods(options *metav1.ListOptions) {
+	if !a.config.Schedule {
+		options.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", a.config.NodeName).String()
+	}
+}
+
 // dropManagedFields keeps out of memory what nobody here reads.
 func dropManagedFields(object any) (any, error) {
 	if accessor, err := meta.Accessor(object); err == nil {
@@ -214,6 +228,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { a.keepNode(ctx, func() { a.registered.Store(true) }) })
+	parts.Go(func() { a.keepLease(ctx) })
 	if err := a.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -223,7 +238,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.findGonePods()
 	a.synced.Store(true)
 	klog.FromContext(ctx).Info("Node agent is running", "node", a.config.NodeName, "rootDir", a.config.RootDir)
-	parts.Go(func() { a.scheduler.run(ctx) })
+	if a.config.Schedule {
+		parts.Go(func() { a.scheduler.run(ctx) })
+	}
 	for range a.config.Workers {
 		parts.Go(func() { a.work(ctx) })
 	}

@@ -57,7 +57,7 @@ func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 	c := &cluster{Clientset: fake.NewClientset(objects...), root: t.TempDir()}
 	c.PrependReactor("create", "pods", c.bind)
 	c.PrependReactor("delete", "pods", c.deleteGracefully)
-	c.config = Config{NodeName: "node", RootDir: c.root, Client: c.Clientset, Version: "v0.0.0-test"}
+	c.config = Config{NodeName: "node", RootDir: c.root, Client: c.Clientset, Version: "v0.0.0-test", Schedule: true}
 	c.startAgent(t)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)

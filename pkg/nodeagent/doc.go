@@ -14,8 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package nodeagent is the one node of a standalone server: the scheduler that admits Pods to it and the kubelet that runs them, as
-// processes of this machine.
+// Package nodeagent is a node: the kubelet that runs Pods, as processes of this machine, and for the one node of a standalone server
+// the scheduler that admits Pods to it.
 //
 // The parts, in the order in which a Pod meets them:
 //
@@ -27,9 +27,9 @@ limitations under the License.
 //	sync.go         looks at one Pod, does what actions.go decided, writes what status.go computed, deletes the Pod at its end
 //	collect.go      brings Pods to their end that were deleted before they had a node
 //	logs.go         serves what containers printed; logread.go reads it
-//	node.go         registers the Node and keeps its status fresh
+//	node.go         registers the Node and keeps its status fresh; registration.go what it is told to say, and its heartbeat
 //
-// Package runtime below it makes containers into processes that outlive the server.
+// Package kubelet below it serves the API of a kubelet. Package runtime makes containers into processes that outlive the server.
 //
 // Kubernetes' kubelet and scheduler are the reference of every rule; the differences are those of a node without images
 // and without isolation: the command is looked up on the host, and the Pod's IP is the loopback address.

@@ -17,6 +17,7 @@ limitations under the License.
 package nodeagent
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,7 +48,7 @@ func fieldValue(pod *corev1.Pod, path string) (string, error) {
 	case "spec.serviceAccountName":
 		return pod.Spec.ServiceAccountName, nil
 	case "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs":
-		return loopbackIP, nil
+		return cmp.Or(pod.Status.HostIP, loopbackIP), nil
 	}
 	return "", fmt.Errorf("unsupported fieldPath: %v", path)
 }

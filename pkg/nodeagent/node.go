@@ -47,7 +47,7 @@ func (a *Agent) keepNode(ctx context.Context, registered func()) {
 	logger := klog.FromContext(ctx).WithValues("node", a.config.NodeName)
 	done := false
 	for ctx.Err() == nil {
-		wait := heartbeatPeriod
+		wait := a.heartbeat()
 		if err := a.writeNode(ctx); err != nil && ctx.Err() == nil {
 			logger.Error(err, "Failed to write the Node, trying again")
 			wait = registerRetry
@@ -134,11 +134,8 @@ func (a *Agent) describeNode() (*corev1.Node, error) {
 		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now}
 	}
 	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: a.config.NodeName, Labels: map[string]string{
-			corev1.LabelHostname:   a.config.NodeName,
-			corev1.LabelOSStable:   runtime.GOOS,
-			corev1.LabelArchStable: runtime.GOARCH,
-		}},
+		ObjectMeta: metav1.ObjectMeta{Name: a.config.NodeName, Labels: a.labels()},
+		Spec:       corev1.NodeSpec{Taints: a.config.Registration.Taints},
 		Status: corev1.NodeStatus{
 			Capacity:    capacity,
 			Allocatable: capacity.DeepCopy(),
@@ -148,11 +145,9 @@ func (a *Agent) describeNode() (*corev1.Node, error) {
 				condition(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 				condition(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "the node agent is running Pods as processes"),
 			},
-			Addresses: []corev1.NodeAddress{
-				{Type: corev1.NodeInternalIP, Address: loopbackIP},
-				{Type: corev1.NodeHostName, Address: a.config.NodeName},
-			},
-			NodeInfo: *info,
+			Addresses:       a.addresses(),
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: a.config.Registration.KubeletPort}},
+			NodeInfo:        *info,
 		},
 	}, nil
 }

@@ -17,6 +17,7 @@ limitations under the License.
 package nodeagent
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -26,7 +27,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
-// loopbackIP is the address of the node and of every Pod: containers share the machine's network.
+// loopbackIP is the address of a node that is told no other, and of its Pods: containers share the machine's network.
 const loopbackIP = "127.0.0.1"
 
 // containerIDPrefix is the runtime's name in containerID.
@@ -41,8 +42,9 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 	status := *o.pod.Status.DeepCopy()
 	status.ObservedGeneration = o.pod.Generation
 	status.StartTime = o.startTime.DeepCopy()
-	status.HostIP, status.HostIPs = loopbackIP, []corev1.HostIP{{IP: loopbackIP}}
-	status.PodIP, status.PodIPs = loopbackIP, []corev1.PodIP{{IP: loopbackIP}}
+	ip := cmp.Or(o.nodeIP, loopbackIP)
+	status.HostIP, status.HostIPs = ip, []corev1.HostIP{{IP: ip}}
+	status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
 
 	initialized := isInitialized(o)
 	status.InitContainerStatuses, status.ContainerStatuses = nil, nil

@@ -202,7 +202,7 @@ func (a *Agent) prepare(ctx context.Context, pod *corev1.Pod, state *podState) e
 func (a *Agent) observe(pod *corev1.Pod, state *podState) observation {
 	observed := observation{
 		pod: pod, startTime: state.startTime, containers: map[string]history{}, waiting: state.waiting, messages: state.messages,
-		unsupported: unsupportedField(pod), startNothing: a.stopping.Load(), now: a.config.Clock.Now(),
+		unsupported: unsupportedField(pod), startNothing: a.stopping.Load(), nodeIP: a.nodeIP(), now: a.config.Clock.Now(),
 	}
 	for _, container := range a.runtime.Containers(pod.UID) {
 		name := container.ID.Container

@@ -75,21 +75,11 @@ type Bundle struct {
 // certificate) doesn't cover all hosts is made again; an authority that exists is kept, for clients trust it. Hosts are DNS names
 // and IP addresses. A file that can't be read as what it should be is an error that names it.
 func Ensure(dir string, hosts []string, clk clock.PassiveClock) (*Bundle, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create certificate folder: %w", err)
-	}
-	folder := folder{path: dir, clock: clk}
-	ca, err := folder.authority()
+	folder, ca, err := open(dir, clk)
 	if err != nil {
 		return nil, err
 	}
-	dnsNames, ips := splitHosts(hosts)
-	serving, err := folder.leaf("serving", ca, &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "jobserver"},
-		DNSNames:    dnsNames,
-		IPAddresses: ips,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
+	serving, err := folder.serving(ca, hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +91,39 @@ func Ensure(dir string, hosts []string, clk clock.PassiveClock) (*Bundle, error)
 		return nil, err
 	}
 	return &Bundle{CA: ca.pair.Cert, Serving: serving.pair, Admin: admin.pair}, nil
+}
+
+// EnsureServing is Ensure for a server that knows its clients by other means: it has no administrator.
+func EnsureServing(dir string, hosts []string, clk clock.PassiveClock) (*Bundle, error) {
+	folder, ca, err := open(dir, clk)
+	if err != nil {
+		return nil, err
+	}
+	serving, err := folder.serving(ca, hosts)
+	if err != nil {
+		return nil, err
+	}
+	return &Bundle{CA: ca.pair.Cert, Serving: serving.pair}, nil
+}
+
+// open returns the folder with its authority, each made where it is missing.
+func open(dir string, clk clock.PassiveClock) (folder, *identity, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return folder{}, nil, fmt.Errorf("create certificate folder: %w", err)
+	}
+	f := folder{path: dir, clock: clk}
+	ca, err := f.authority()
+	return f, ca, err
+}
+
+func (f folder) serving(ca *identity, hosts []string) (*identity, error) {
+	dnsNames, ips := splitHosts(hosts)
+	return f.leaf("serving", ca, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "jobserver"},
+		DNSNames:    dnsNames,
+		IPAddresses: ips,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
 }
 
 func splitHosts(hosts []string) (dnsNames []string, ips []net.IP) {

@@ -167,6 +167,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options, sto
 		RootDir:        s.dir.Node(),
 		Client:         nodeClient,
 		SupervisorPath: options.Supervisor,
+		Schedule:       true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", controllers.NodeAgent, err)
