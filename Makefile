@@ -65,6 +65,10 @@ kubectl: $(KUBECTL) ## Build the kubectl of the same Kubernetes release: bin/kub
 $(KUBECTL): tools/kubectl/go.mod tools/kubectl/go.sum
 	hack/build-kubectl.sh $@
 
+.PHONY: kubernetes
+kubernetes: ## Build a real control plane for the tests: _output/kubernetes (takes minutes the first time)
+	hack/build-kubernetes.sh $(OUTPUT)/kubernetes
+
 .PHONY: clean
 clean: ## Remove what was built and what servers left in _output
 	rm -rf $(BIN) $(OUTPUT)
@@ -81,7 +85,11 @@ test-race: ## Run the same tests with the race detector (needs a C compiler)
 
 .PHONY: e2e
 e2e: build kubectl ## Drive a real server with a real kubectl
-	$(GO) -C test/e2e test -count=1 -parallel 4 -timeout 20m $(TESTFLAGS) ./...
+	$(GO) -C test/e2e test -count=1 -parallel 4 -timeout 20m $(TESTFLAGS) ./standalone/...
+
+.PHONY: e2e-cluster
+e2e-cluster: build kubectl kubernetes ## The same beside a real Kubernetes control plane
+	$(GO) -C test/e2e test -count=1 -timeout 30m $(TESTFLAGS) ./cluster/...
 
 .PHONY: compare
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)

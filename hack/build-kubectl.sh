@@ -24,18 +24,8 @@ case $1 in
 *) output=${REPO_ROOT}/$1 ;;
 esac
 
-release=$(awk '$1 == "k8s.io/kubernetes" && $2 ~ /^v/ {print $2; exit}' tools/kubectl/go.mod)
-IFS=. read -r major minor _ <<<"${release#v}"
-flags=(-s -w)
-for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
-  flags+=(
-    "-X ${package}.gitVersion=${release}"
-    "-X ${package}.gitMajor=${major}"
-    "-X ${package}.gitMinor=${minor}"
-  )
-done
-
+release=$(kubernetes_release tools/kubectl)
 mkdir -p "$(dirname "${output}")"
 echo "building kubectl ${release}: this takes minutes the first time"
-go -C tools/kubectl build -ldflags "${flags[*]}" -o "${output}" k8s.io/kubernetes/cmd/kubectl
+go -C tools/kubectl build -ldflags "$(kubernetes_ldflags "${release}")" -o "${output}" k8s.io/kubernetes/cmd/kubectl
 "${output}" version --client

@@ -40,6 +40,21 @@ code_modules() {
   done
 }
 
+# kubernetes_release MODULE prints the release of Kubernetes that a tools module pins: v1.37.2.
+kubernetes_release() {
+  awk '$1 == "k8s.io/kubernetes" && $2 ~ /^v/ {print $2; exit}' "$1/go.mod"
+}
+
+# kubernetes_ldflags RELEASE prints the linker flags that give Kubernetes' programs their version, as upstream's own build does.
+kubernetes_ldflags() {
+  local major minor package flags="-s -w"
+  IFS=. read -r major minor _ <<<"${1#v}"
+  for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+    flags+=" -X ${package}.gitVersion=$1 -X ${package}.gitMajor=${major} -X ${package}.gitMinor=${minor}"
+  done
+  echo "${flags}"
+}
+
 # tracked_files PATTERN... prints the files that git knows or would add, so that build output is never looked at.
 tracked_files() {
   git ls-files --cached --others --exclude-standard -- "$@" | sort -u | while read -r file; do
