@@ -14,25 +14,21 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package pki makes the certificates of a standalone server: a certificate authority of its own, a serving certificate, and a client
-// certificate for the administrator. They are made once, in a folder, and made again only where they no longer fit.
+// Package pki makes certificates. Of a standalone server: a certificate authority of its own, a serving certificate, and a client
+// certificate for the administrator, made once, in a folder, and made again only where they no longer fit (Ensure).
 package pki
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
 
-	"k8s.io/client-go/util/cert"
-	"k8s.io/client-go/util/keyutil"
 	"k8s.io/utils/clock"
 )
 
@@ -56,11 +52,6 @@ const (
 	AdminGroup = "system:masters"
 )
 
-// KeyPair is a certificate and its key, in PEM.
-type KeyPair struct {
-	Cert, Key []byte
-}
-
 // Bundle is all that a server needs.
 type Bundle struct {
 	// CA is the authority's certificate, in PEM.
@@ -83,14 +74,17 @@ func Ensure(dir string, hosts []string, clk clock.PassiveClock) (*Bundle, error)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := folder.leaf("admin", ca, &x509.Certificate{
-		Subject:     pkix.Name{CommonName: AdminUser, Organization: []string{AdminGroup}},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	admin, err := folder.leaf("admin", ca, nil, func() (*Identity, error) {
+		return sign(ca, clk.Now(), validity, &x509.Certificate{
+			Subject:     pkix.Name{CommonName: AdminUser, Organization: []string{AdminGroup}},
+			KeyUsage:    x509.KeyUsageDigitalSignature,
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Bundle{CA: ca.pair.Cert, Serving: serving.pair, Admin: admin.pair}, nil
+	return &Bundle{CA: ca.Cert, Serving: serving.KeyPair, Admin: admin.KeyPair}, nil
 }
 
 // EnsureServing is Ensure for a server that knows its clients by other means: it has no administrator.
@@ -103,11 +97,11 @@ func EnsureServing(dir string, hosts []string, clk clock.PassiveClock) (*Bundle,
 	if err != nil {
 		return nil, err
 	}
-	return &Bundle{CA: ca.pair.Cert, Serving: serving.pair}, nil
+	return &Bundle{CA: ca.Cert, Serving: serving.KeyPair}, nil
 }
 
 // open returns the folder with its authority, each made where it is missing.
-func open(dir string, clk clock.PassiveClock) (folder, *identity, error) {
+func open(dir string, clk clock.PassiveClock) (folder, *Identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return folder{}, nil, fmt.Errorf("create certificate folder: %w", err)
 	}
@@ -116,32 +110,10 @@ func open(dir string, clk clock.PassiveClock) (folder, *identity, error) {
 	return f, ca, err
 }
 
-func (f folder) serving(ca *identity, hosts []string) (*identity, error) {
-	dnsNames, ips := splitHosts(hosts)
-	return f.leaf("serving", ca, &x509.Certificate{
-		Subject:     pkix.Name{CommonName: "jobserver"},
-		DNSNames:    dnsNames,
-		IPAddresses: ips,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+func (f folder) serving(ca *Identity, hosts []string) (*Identity, error) {
+	return f.leaf("serving", ca, hosts, func() (*Identity, error) {
+		return ca.NewServing("jobserver", hosts, f.clock.Now(), validity)
 	})
-}
-
-func splitHosts(hosts []string) (dnsNames []string, ips []net.IP) {
-	for _, host := range hosts {
-		if ip := net.ParseIP(host); ip != nil {
-			ips = append(ips, ip)
-		} else {
-			dnsNames = append(dnsNames, host)
-		}
-	}
-	return dnsNames, ips
-}
-
-// identity is a key pair in both of its forms.
-type identity struct {
-	pair KeyPair
-	cert *x509.Certificate
-	key  crypto.Signer
 }
 
 // folder keeps identities as NAME.crt and NAME.key.
@@ -150,89 +122,63 @@ type folder struct {
 	clock clock.PassiveClock
 }
 
-func (f folder) authority() (*identity, error) {
+func (f folder) authority() (*Identity, error) {
 	ca, err := f.load("ca")
-	if err != nil || (ca != nil && f.lasts(ca.cert)) {
+	if err != nil || (ca != nil && f.lasts(ca)) {
 		return ca, err
 	}
-	return f.issue("ca", nil, &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "jobserver-ca"},
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	})
+	if ca, err = NewAuthority("jobserver-ca", f.clock.Now(), validity); err != nil {
+		return nil, err
+	}
+	return ca, f.store("ca", ca.KeyPair)
 }
 
-// leaf returns the stored certificate of that name where it was signed by ca, lasts, and covers what template asks for; else a new one.
-func (f folder) leaf(name string, ca *identity, template *x509.Certificate) (*identity, error) {
+// leaf returns the stored certificate of that name where it was signed by ca, lasts, and covers hosts; else a new one.
+func (f folder) leaf(name string, ca *Identity, hosts []string, issue func() (*Identity, error)) (*Identity, error) {
 	stored, err := f.load(name)
 	if err != nil {
 		return nil, err
 	}
-	if stored != nil && f.lasts(stored.cert) && stored.cert.CheckSignatureFrom(ca.cert) == nil && covers(stored.cert, template) {
+	if stored != nil && f.lasts(stored) && stored.SignedBy(ca) && stored.Covers(hosts) {
 		return stored, nil
 	}
-	template.KeyUsage = x509.KeyUsageDigitalSignature
-	return f.issue(name, ca, template)
+	issued, err := issue()
+	if err != nil {
+		return nil, err
+	}
+	return issued, f.store(name, issued.KeyPair)
 }
 
-func (f folder) lasts(certificate *x509.Certificate) bool {
-	return f.clock.Now().Add(renewal).Before(certificate.NotAfter)
-}
-
-func covers(certificate, template *x509.Certificate) bool {
-	for _, name := range template.DNSNames {
-		if certificate.VerifyHostname(name) != nil {
-			return false
-		}
-	}
-	for _, ip := range template.IPAddresses {
-		if certificate.VerifyHostname(ip.String()) != nil {
-			return false
-		}
-	}
-	return true
+func (f folder) lasts(identity *Identity) bool {
+	return f.clock.Now().Add(renewal).Before(identity.Certificate.NotAfter)
 }
 
 // load returns nil where the pair isn't there.
-func (f folder) load(name string) (*identity, error) {
+func (f folder) load(name string) (*Identity, error) {
 	certPath, keyPath := f.paths(name)
-	certPEM, err := os.ReadFile(certPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	var pair KeyPair
+	for _, file := range []struct {
+		path    string
+		content *[]byte
+	}{{certPath, &pair.Cert}, {keyPath, &pair.Key}} {
+		content, err := os.ReadFile(file.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read certificate folder: %w", err)
+		}
+		*file.content = content
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read certificate: %w", err)
-	}
-	keyPEM, err := os.ReadFile(keyPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read key: %w", err)
-	}
-	certificates, err := cert.ParseCertsPEM(certPEM)
-	if err != nil {
-		return nil, fmt.Errorf("read certificate %s: %w", certPath, err)
-	}
-	key, err := keyutil.ParsePrivateKeyPEM(keyPEM)
-	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", keyPath, err)
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("read key %s: it can't sign", keyPath)
-	}
-	if !samePublicKey(certificates[0].PublicKey, signer.Public()) {
+	identity, err := Parse(pair)
+	switch {
+	case errors.Is(err, errMismatch):
 		// Two writes make a pair, and a crash came between them.
 		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%s and %s: %w", certPath, keyPath, err)
 	}
-	return &identity{pair: KeyPair{Cert: certPEM, Key: keyPEM}, cert: certificates[0], key: signer}, nil
-}
-
-func samePublicKey(a, b crypto.PublicKey) bool {
-	equaler, ok := a.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && equaler.Equal(b)
+	return identity, nil
 }
 
 func (f folder) paths(name string) (certPath, keyPath string) {
