@@ -103,6 +103,11 @@ func (i *Identity) Covers(hosts []string) bool {
 	return true
 }
 
+// Made is when the certificate was made. It is good from a little earlier on.
+func (i *Identity) Made() time.Time {
+	return i.Certificate.NotBefore.Add(backdate)
+}
+
 // SignedBy tells whether ca signed the certificate.
 func (i *Identity) SignedBy(ca *Identity) bool {
 	return i.Certificate.CheckSignatureFrom(ca.Certificate) == nil
