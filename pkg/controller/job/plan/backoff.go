@@ -27,41 +27,56 @@ import (
 // those that ended no later than it did.
 func nextBackoff(s *state) BackoffRecord {
 	record := s.in.Backoff
-	record.Seen = nil
-	var lastSuccess time.Time
-	var failures []time.Time
+	fresh, seen := s.unseen()
+	record.Seen = seen
+	var succeeded, failed []*podState
 	disruptions := 0
-	for _, p := range s.ended {
-		if !s.isNew(p) {
-			continue
-		}
-		if record.Seen == nil {
-			record.Seen = make(sets.Set[types.UID], len(s.ended))
-		}
-		record.Seen.Insert(p.UID)
-		if s.in.Backoff.Seen.Has(p.UID) {
-			continue
-		}
+	for _, p := range fresh {
 		switch p.result.kind {
 		case resultSucceeded:
-			lastSuccess = laterOf(lastSuccess, finishTime(p.Pod))
+			succeeded = append(succeeded, p)
 		case resultFailed, resultIgnored:
-			failures = append(failures, finishTime(p.Pod))
+			failed = append(failed, p)
 		case resultDisrupted:
 			disruptions++
 		}
 	}
-	if !lastSuccess.IsZero() {
+	if len(succeeded) > 0 {
 		record.Failures, record.LastFailure = 0, time.Time{}
 	}
-	for _, failed := range failures {
-		if lastSuccess.IsZero() || failed.After(lastSuccess) {
-			record.Failures++
-			record.LastFailure = laterOf(record.LastFailure, failed)
+	if len(failed) > 0 { // or nothing depends on when the others succeeded
+		var lastSuccess time.Time
+		for _, p := range succeeded {
+			lastSuccess = laterOf(lastSuccess, finishTime(p.Pod))
+		}
+		for _, p := range failed {
+			if ended := finishTime(p.Pod); len(succeeded) == 0 || ended.After(lastSuccess) {
+				record.Failures++
+				record.LastFailure = laterOf(record.LastFailure, ended)
+			}
 		}
 	}
 	record.DisruptionsSettled = s.chargeDisruptions(record.DisruptionsSettled, disruptions)
 	return record
+}
+
+// unseen returns the ended Pods that are neither on record nor part of the back-off record of the last sync, and the UIDs of
+// all that the next one must know.
+func (s *state) unseen() (fresh []*podState, seen []types.UID) {
+	known := sets.New(s.in.Backoff.Seen...)
+	for _, p := range s.ended {
+		if !s.isNew(p) {
+			continue
+		}
+		if seen == nil {
+			seen, fresh = make([]types.UID, 0, len(s.ended)), make([]*podState, 0, len(s.ended))
+		}
+		seen = append(seen, p.UID)
+		if !known.Has(p.UID) {
+			fresh = append(fresh, p)
+		}
+	}
+	return fresh, seen
 }
 
 // failureDelay is how long a replacement has to wait after so many failures in a row, the last at the given time:
@@ -91,7 +106,7 @@ func creationDelay(s *state, record BackoffRecord) time.Duration {
 // indexDelay is how long the index has to wait for its next Pod (rule B59). After a disruption it does not: the delay for
 // the failures before it has passed already.
 func (s *state) indexDelay(index int) time.Duration {
-	last := s.awaitingReplacement[index]
+	last := s.replacedAt(index)
 	if last == nil || last.result.kind == resultDisrupted {
 		return 0
 	}

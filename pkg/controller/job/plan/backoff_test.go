@@ -25,7 +25,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
@@ -59,7 +58,7 @@ func TestNextBackoff(t *testing.T) {
 		},
 		"on record already": {job: makeJob().completions(10).status(listFailed("uid-a")), pods: []*corev1.Pod{makePod("a").failed(5).obj()}},
 		"seen before": {
-			job: job, before: BackoffRecord{Failures: 1, LastFailure: at(5).Time, Seen: sets.New[types.UID]("uid-a")},
+			job: job, before: BackoffRecord{Failures: 1, LastFailure: at(5).Time, Seen: []types.UID{"uid-a"}},
 			pods: []*corev1.Pod{makePod("a").failed(5).obj()}, want: BackoffRecord{Failures: 1, LastFailure: at(5).Time},
 		},
 	} {

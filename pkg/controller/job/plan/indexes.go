@@ -17,6 +17,7 @@ limitations under the License.
 package plan
 
 import (
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +32,29 @@ type interval struct {
 	first, last int
 }
 
-// indexesOf returns the set of the given indexes, which may repeat and come in any order. It sorts the slice.
-func indexesOf(indexes []int) indexSet {
-	slices.Sort(indexes)
+// indexBits gathers indexes that come in any order, one bit each: 100,000 take 12.5 KB and no sorting.
+type indexBits []uint64
+
+// newIndexBits makes room for the indexes below limit.
+func newIndexBits(limit int) indexBits {
+	return make(indexBits, (limit+63)/64)
+}
+
+// add adds an index, which may be there already.
+func (b indexBits) add(index int) {
+	b[index/64] |= 1 << (index % 64)
+}
+
+// set returns what was added.
+func (b indexBits) set() indexSet {
 	var set indexSet
-	for _, index := range indexes {
-		set = set.appended(interval{index, index})
+	for i, word := range b {
+		for first := i * 64; word != 0; {
+			gap := bits.TrailingZeros64(word)
+			length := bits.TrailingZeros64(^(word >> gap))
+			set = set.appended(interval{first + gap, first + gap + length - 1})
+			first, word = first+gap+length, word>>gap>>length
+		}
 	}
 	return set
 }

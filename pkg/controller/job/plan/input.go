@@ -168,8 +168,9 @@ type BackoffRecord struct {
 	DisruptionsSettled time.Time
 
 	// Seen holds the UIDs of ended Pods that are part of the fields above and may be met again, because they still have
-	// their finalizer. Without it a Pod whose finalizer could not be removed would delay the Job once more in each sync.
-	Seen sets.Set[types.UID]
+	// their finalizer, in any order. Without it a Pod whose finalizer could not be removed would delay the Job once more in
+	// each sync.
+	Seen []types.UID
 }
 
 // Outcome is what became of a Plan.

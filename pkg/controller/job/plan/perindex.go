@@ -33,31 +33,34 @@ func (s *state) observeIndexes() {
 	if hasLimitPerIndex(s.job) && status.FailedIndexes != nil {
 		s.recordedFailed = parseIndexes(*status.FailedIndexes, s.completions)
 	}
-	var succeeded, failed, active []int
-	for _, p := range s.ended {
+	s.succeededIndexes = s.recordedSucceeded.union(s.indexesOf(s.ended, func(p *podState) bool {
 		// A Pod that was counted as failed while it was being deleted stays failed, however it ended.
-		if p.result.kind == resultSucceeded && p.index != noIndex && !s.uncountedFailed.Has(p.UID) && !s.recordedFailed.has(p.index) {
-			succeeded = append(succeeded, p.index)
-		}
-	}
-	s.succeededIndexes = s.recordedSucceeded.union(indexesOf(succeeded))
+		return p.result.kind == resultSucceeded && p.listed != listedFailed && !s.recordedFailed.has(p.index)
+	}))
+	s.failedIndexes = s.recordedFailed
 	if hasLimitPerIndex(s.job) {
-		for _, p := range s.ended {
-			if p.index != noIndex && s.exhaustsIndex(p) && !s.succeededIndexes.has(p.index) {
-				failed = append(failed, p.index)
-			}
-		}
+		s.failedIndexes = s.failedIndexes.union(s.indexesOf(s.ended, func(p *podState) bool {
+			return s.exhaustsIndex(p) && !s.succeededIndexes.has(p.index)
+		}))
 	}
-	s.failedIndexes = s.recordedFailed.union(indexesOf(failed))
-	for _, p := range s.active {
-		if p.index != noIndex {
-			active = append(active, p.index)
-		}
-	}
-	s.activeIndexes = indexesOf(active)
+	s.activeIndexes = s.indexesOf(s.active, func(*podState) bool { return true })
 	if hasLimitPerIndex(s.job) {
 		s.findAwaitingReplacement()
 	}
+}
+
+// indexesOf returns the indexes of those of the Pods that fit.
+func (s *state) indexesOf(pods []*podState, fits func(*podState) bool) indexSet {
+	if len(pods) == 0 {
+		return nil
+	}
+	found := newIndexBits(s.completions)
+	for _, p := range pods {
+		if p.index != noIndex && fits(p) {
+			found.add(p.index)
+		}
+	}
+	return found.set()
 }
 
 // exhaustsIndex says whether the Pod's failure is one too many for its index (rule B62).
@@ -74,15 +77,25 @@ func (s *state) exhaustsIndex(p *podState) bool {
 // findAwaitingReplacement picks, of each index that must be tried again, the last failed Pod: the one with the most
 // failures before it, and of these the one that ended last (rule B63).
 func (s *state) findAwaitingReplacement() {
-	s.awaitingReplacement = make(map[int]*podState)
 	for _, p := range s.ended {
 		if p.result.kind == resultSucceeded || p.index == noIndex || s.activeIndexes.has(p.index) || s.hasIndexEnded(p.index) {
 			continue
 		}
-		if last, ok := s.awaitingReplacement[p.index]; !ok || endedAfter(p, last) {
+		if s.awaitingReplacement == nil {
+			s.awaitingReplacement = make([]*podState, s.completions)
+		}
+		if last := s.awaitingReplacement[p.index]; last == nil || endedAfter(p, last) {
 			s.awaitingReplacement[p.index] = p
 		}
 	}
+}
+
+// replacedAt returns the failed Pod that waits for its replacement at the index; nil if none does.
+func (s *state) replacedAt(index int) *podState {
+	if s.awaitingReplacement == nil || index == noIndex {
+		return nil
+	}
+	return s.awaitingReplacement[index]
 }
 
 // hasIndexEnded says whether the index has succeeded or was given up.
@@ -110,7 +123,7 @@ func priorFailures(pod *corev1.Pod) int64 {
 // failuresFor returns how many counted and ignored failures the index has had, for the annotations of its next Pod (rule
 // B64). A disruption adds to neither.
 func (s *state) failuresFor(index int) (counted, ignored int32) {
-	last := s.awaitingReplacement[index]
+	last := s.replacedAt(index)
 	if last == nil {
 		return 0, 0
 	}

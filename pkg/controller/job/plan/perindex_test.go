@@ -119,7 +119,7 @@ func TestAwaitingReplacement(t *testing.T) {
 			t.Parallel()
 			s := observeAt(10, tc.job.obj(), tc.pods...)
 			var got string
-			if p := s.awaitingReplacement[0]; p != nil {
+			if p := s.replacedAt(0); p != nil {
 				got = p.Name
 			}
 			counted, ignored := s.failuresFor(0)

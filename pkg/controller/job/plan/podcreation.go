@@ -71,13 +71,7 @@ func createPods(s *state, record BackoffRecord) ([]*corev1.Pod, time.Time) {
 func (s *state) dueIndexes(count int) ([]int, time.Time) {
 	taken := s.succeededIndexes.union(s.failedIndexes).union(s.activeIndexes)
 	if replacesOnlyEnded(s.job) {
-		var terminating []int
-		for _, p := range s.terminating {
-			if p.index != noIndex {
-				terminating = append(terminating, p.index)
-			}
-		}
-		taken = taken.union(indexesOf(terminating))
+		taken = taken.union(s.indexesOf(s.terminating, func(*podState) bool { return true }))
 	}
 	var due []int
 	var next time.Time

@@ -17,6 +17,8 @@ limitations under the License.
 package plan
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -32,8 +34,10 @@ var readAnnotations = []string{
 
 // TrimPod returns a Pod that has only the fields that this package reads, and those that its caller needs to identify and
 // claim it: labels and owner references. Computing a plan with trimmed Pods gives the same plan, so a cache need not hold
-// more. The result shares slices and maps with pod, which stays as it is.
+// more. What is equal in many Pods they share. So the result is not to be modified; pod stays as it is.
 func TrimPod(pod *corev1.Pod) *corev1.Pod {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	labels := shareLabels(pod.Labels, owner)
 	return &corev1.Pod{
 		TypeMeta: pod.TypeMeta,
 		ObjectMeta: metav1.ObjectMeta{
@@ -44,17 +48,17 @@ func TrimPod(pod *corev1.Pod) *corev1.Pod {
 			CreationTimestamp:          pod.CreationTimestamp,
 			DeletionTimestamp:          pod.DeletionTimestamp,
 			DeletionGracePeriodSeconds: pod.DeletionGracePeriodSeconds,
-			Labels:                     pod.Labels,
-			Annotations:                trimAnnotations(pod.Annotations),
+			Labels:                     labels,
+			Annotations:                trimAnnotations(pod.Annotations, labels),
 			OwnerReferences:            pod.OwnerReferences,
-			Finalizers:                 pod.Finalizers,
+			Finalizers:                 shareFinalizers(pod.Finalizers),
 		},
 		Spec: corev1.PodSpec{
 			NodeName:       pod.Spec.NodeName,
 			InitContainers: trimSidecars(pod.Spec.InitContainers),
 		},
 		Status: corev1.PodStatus{
-			Phase:                 pod.Status.Phase,
+			Phase:                 shared(pod.Status.Phase),
 			Conditions:            trimConditions(pod.Status.Conditions),
 			ContainerStatuses:     trimStatuses(pod.Status.ContainerStatuses),
 			InitContainerStatuses: trimStatuses(pod.Status.InitContainerStatuses),
@@ -62,11 +66,82 @@ func TrimPod(pod *corev1.Pod) *corev1.Pod {
 	}
 }
 
-func trimAnnotations(annotations map[string]string) map[string]string {
-	var kept map[string]string
+// commonStrings are strings that nearly every Pod of a Job has. A decoder makes each Pod a copy of its own; here they are once for all.
+var commonStrings = func() map[string]string {
+	common := map[string]string{}
+	for _, s := range []string{
+		batch.JobNameLabel, batch.LegacyJobNameLabel, batch.ControllerUIDLabel, batch.LegacyControllerUIDLabel,
+		batch.JobCompletionIndexAnnotation, batch.JobIndexFailureCountAnnotation, batch.JobIndexIgnoredFailureCountAnnotation,
+		string(corev1.PodPending), string(corev1.PodRunning), string(corev1.PodSucceeded), string(corev1.PodFailed),
+		string(corev1.ConditionTrue), string(corev1.ConditionFalse), string(corev1.ConditionUnknown),
+		string(corev1.PodReady), string(corev1.PodScheduled), string(corev1.PodInitialized), string(corev1.ContainersReady),
+		string(corev1.PodReadyToStartContainers), string(corev1.DisruptionTarget),
+	} {
+		common[s] = s
+	}
+	return common
+}()
+
+// shared returns the string that all Pods share, s itself if it is none of those.
+func shared[T ~string](s T) T {
+	if common, ok := commonStrings[string(s)]; ok {
+		return T(common)
+	}
+	return s
+}
+
+// The finalizers of a Pod that has just one of ours, shared by all such Pods: reading them costs no memory access of its own.
+var commonFinalizers = [][]string{{batch.KubeTrackingFinalizer}, {batch.TrackingFinalizer}}
+
+func shareFinalizers(finalizers []string) []string {
+	for _, common := range commonFinalizers {
+		if slices.Equal(finalizers, common) {
+			return common
+		}
+	}
+	return finalizers
+}
+
+// shareLabels returns the labels with the strings that other Pods, or the reference to the owner, have too.
+func shareLabels(labels map[string]string, owner *metav1.OwnerReference) map[string]string {
+	if labels == nil {
+		return nil
+	}
+	kept := make(map[string]string, len(labels))
+	for key, value := range labels {
+		switch {
+		case owner != nil && value == string(owner.UID):
+			value = string(owner.UID)
+		case owner != nil && value == owner.Name:
+			value = owner.Name
+		}
+		kept[shared(key)] = value
+	}
+	return kept
+}
+
+// trimAnnotations keeps the annotations that this package reads. The one that most Pods have, their index, is a label too: such
+// Pods get their labels once more, rather than a map for a single entry.
+func trimAnnotations(annotations, labels map[string]string) map[string]string {
+	read, likeLabels := 0, true
+	for _, name := range readAnnotations {
+		value, ok := annotations[name]
+		label, labelled := labels[name]
+		likeLabels = likeLabels && ok == labelled && value == label
+		if ok {
+			read++
+		}
+	}
+	switch {
+	case read == 0:
+		return nil
+	case likeLabels:
+		return labels
+	}
+	kept := make(map[string]string, read)
 	for _, name := range readAnnotations {
 		if value, ok := annotations[name]; ok {
-			set(&kept, name, value)
+			kept[name] = value
 		}
 	}
 	return kept
@@ -85,25 +160,30 @@ func trimSidecars(containers []corev1.Container) []corev1.Container {
 
 // trimConditions keeps conditions of all types, which a podFailurePolicy can name.
 func trimConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
-	var kept []corev1.PodCondition
+	if len(conditions) == 0 {
+		return nil
+	}
+	kept := make([]corev1.PodCondition, len(conditions))
 	for i := range conditions {
-		kept = append(kept, corev1.PodCondition{
-			Type:               conditions[i].Type,
-			Status:             conditions[i].Status,
-			LastTransitionTime: conditions[i].LastTransitionTime,
-		})
+		kept[i].Type = shared(conditions[i].Type)
+		kept[i].Status = shared(conditions[i].Status)
+		if kept[i].Type == corev1.PodReady {
+			kept[i].LastTransitionTime = conditions[i].LastTransitionTime
+		}
 	}
 	return kept
 }
 
 func trimStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
-	var kept []corev1.ContainerStatus
+	if len(statuses) == 0 {
+		return nil
+	}
+	kept := make([]corev1.ContainerStatus, len(statuses))
 	for i := range statuses {
-		status := corev1.ContainerStatus{Name: statuses[i].Name, RestartCount: statuses[i].RestartCount}
+		kept[i].Name, kept[i].RestartCount = statuses[i].Name, statuses[i].RestartCount
 		if ended := statuses[i].State.Terminated; ended != nil {
-			status.State.Terminated = &corev1.ContainerStateTerminated{ExitCode: ended.ExitCode, FinishedAt: ended.FinishedAt}
+			kept[i].State.Terminated = &corev1.ContainerStateTerminated{ExitCode: ended.ExitCode, FinishedAt: ended.FinishedAt}
 		}
-		kept = append(kept, status)
 	}
 	return kept
 }

@@ -35,6 +35,11 @@ func TestTrimPod(t *testing.T) {
 	full.OwnerReferences = []metav1.OwnerReference{{UID: "job-uid"}}
 	want := full.DeepCopy()
 	delete(want.Annotations, "big")
+	for i := range want.Status.Conditions {
+		if want.Status.Conditions[i].Type != corev1.PodReady {
+			want.Status.Conditions[i].LastTransitionTime = metav1.Time{}
+		}
+	}
 	want.Spec.InitContainers = []corev1.Container{{Name: "side", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
 
 	full.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "m"}}
@@ -51,5 +56,33 @@ func TestTrimPod(t *testing.T) {
 	}
 	if got := TrimPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{batch.JobNameLabel: "x"}}}); got.Annotations != nil {
 		t.Errorf("annotations %v", got.Annotations)
+	}
+}
+
+// TestTrimPodSharesLabels: a Pod whose annotations that are read are labels too needs no second map, and reads the same.
+func TestTrimPodSharesLabels(t *testing.T) {
+	t.Parallel()
+	index, failures := batch.JobCompletionIndexAnnotation, batch.JobIndexFailureCountAnnotation
+	for name, tc := range map[string]struct {
+		labels, annotations, want map[string]string
+	}{
+		"both":                          {map[string]string{index: "3", "l": "1"}, map[string]string{index: "3", "a": "1"}, map[string]string{index: "3", "l": "1"}},
+		"label differs":                 {map[string]string{index: "4"}, map[string]string{index: "3", "a": "1"}, map[string]string{index: "3"}},
+		"label only":                    {map[string]string{index: "3"}, map[string]string{"a": "1"}, nil},
+		"annotation only":               {map[string]string{"l": "1"}, map[string]string{index: "3"}, map[string]string{index: "3"}},
+		"another annotation":            {map[string]string{index: "3"}, map[string]string{index: "3", failures: "1"}, map[string]string{index: "3", failures: "1"}},
+		"label in the way of a missing": {map[string]string{index: "3", failures: "7"}, map[string]string{index: "3"}, map[string]string{index: "3"}},
+		"none":                          {nil, map[string]string{"a": "1"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := TrimPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: tc.labels, Annotations: tc.annotations}})
+			if diff := cmp.Diff(tc.want, got.Annotations); diff != "" {
+				t.Errorf("annotations (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.labels, got.Labels); diff != "" {
+				t.Errorf("labels (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

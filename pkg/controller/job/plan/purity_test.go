@@ -30,7 +30,7 @@ import (
 func TestPurity(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]bool{
-		"cmp": true, "fmt": true, "maps": true, "math": true, "slices": true, "strconv": true, "strings": true, "time": true,
+		"cmp": true, "fmt": true, "maps": true, "math": true, "math/bits": true, "slices": true, "strconv": true, "strings": true, "time": true,
 		"k8s.io/api/core/v1":                                   true,
 		"k8s.io/apimachinery/pkg/apis/meta/v1":                 true,
 		"k8s.io/apimachinery/pkg/runtime/schema":               true,

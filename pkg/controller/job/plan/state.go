@@ -51,10 +51,8 @@ type state struct {
 
 	// uncounted are the Pods of the uncounted lists whose finalizer is not off yet. settled are how many of each list have
 	// lost it: they belong into the counters.
-	uncounted       uncountedPods
-	uncountedFailed sets.Set[types.UID]
-	uncountedAll    sets.Set[types.UID]
-	settled         podTally
+	uncounted uncountedPods
+	settled   podTally
 
 	// tally is how many Pods succeeded and failed in all, counted or not (rule B21).
 	tally podTally
@@ -67,9 +65,9 @@ type state struct {
 	// activeIndexes are the indexes of the active Pods.
 	activeIndexes indexSet
 
-	// awaitingReplacement has, of each index that must be tried again, the failed Pod that tells its replacement the number
-	// of failures (rule B63). Only with backoffLimitPerIndex.
-	awaitingReplacement map[int]*podState
+	// awaitingReplacement has, at each index that must be tried again, the failed Pod that tells its replacement the number
+	// of failures (rule B63). Nil, or one element for each index; only with backoffLimitPerIndex.
+	awaitingReplacement []*podState
 }
 
 // podTally counts ended Pods.
@@ -77,14 +75,25 @@ type podTally struct {
 	succeeded, failed int32
 }
 
-// podState is a Pod with what the rules ask of it again and again.
+// podState is a Pod with what the rules ask of it again and again. With 100,000 Pods, most of what a sync costs is to fetch them
+// from memory, so each Pod is looked at once for all that every sync needs.
 type podState struct {
 	*corev1.Pod
+	result  result
 	index   int  // noIndex unless the Job is Indexed and the index lies below completions
 	tracked bool // has our finalizer, and its removal was not sent either
 	active  bool
-	result  result
+	listed  list
 }
+
+// list is which of the uncounted lists of the status has a Pod.
+type list uint8
+
+const (
+	notListed list = iota
+	listedSucceeded
+	listedFailed
+)
 
 // observe digests the Input.
 func observe(in Input) *state {
@@ -97,7 +106,7 @@ func observe(in Input) *state {
 		completions: int(ptr.Deref(job.Spec.Completions, 0)),
 	}
 	pods := make([]podState, len(in.Pods))
-	s.active, s.tracked = make([]*podState, 0, len(pods)), make([]*podState, 0, len(pods))
+	s.tracked = make([]*podState, 0, len(pods))
 	for i, pod := range in.Pods {
 		pods[i] = s.digest(pod)
 		s.sort(&pods[i])
@@ -144,6 +153,7 @@ func (s *state) sort(p *podState) {
 	}
 	s.tracked = append(s.tracked, p)
 	if p.Status.Phase == corev1.PodSucceeded || isFailed(s.job, p.Pod) {
+		p.result = s.judge(p)
 		s.ended = append(s.ended, p)
 	}
 }
@@ -155,8 +165,17 @@ func (s *state) observeUncounted() {
 	if listed == nil || len(listed.Succeeded)+len(listed.Failed) == 0 {
 		return
 	}
+	succeeded, failed := sets.New(listed.Succeeded...), sets.New(listed.Failed...)
 	waiting := sets.New[types.UID]()
 	for _, p := range s.tracked {
+		switch {
+		case failed.Has(p.UID):
+			p.listed = listedFailed
+		case succeeded.Has(p.UID):
+			p.listed = listedSucceeded
+		default:
+			continue
+		}
 		waiting.Insert(p.UID)
 	}
 	s.uncounted.Succeeded = keep(listed.Succeeded, waiting)
@@ -165,8 +184,6 @@ func (s *state) observeUncounted() {
 		succeeded: int32(len(listed.Succeeded) - len(s.uncounted.Succeeded)),
 		failed:    int32(len(listed.Failed) - len(s.uncounted.Failed)),
 	}
-	s.uncountedFailed = sets.New(s.uncounted.Failed...)
-	s.uncountedAll = sets.New(s.uncounted.Succeeded...).Union(s.uncountedFailed)
 }
 
 // keep returns those of the UIDs that are in the set, in their order, as a new slice.
@@ -180,17 +197,14 @@ func keep(uids []types.UID, set sets.Set[types.UID]) []types.UID {
 	return kept
 }
 
-// observeResults judges the ended Pods and counts them.
+// observeResults counts the ended Pods.
 func (s *state) observeResults() {
 	status := &s.job.Status
 	s.tally.succeeded = status.Succeeded + s.settled.succeeded + int32(len(s.uncounted.Succeeded))
 	s.tally.failed = status.Failed + s.settled.failed + int32(len(s.uncounted.Failed))
 	for _, p := range s.ended {
-		p.result = s.judge(p)
-		if s.uncountedAll.Has(p.UID) || s.indexed && p.index == noIndex {
-			continue
-		}
 		switch {
+		case !s.isNew(p):
 		case p.result.kind == resultSucceeded:
 			s.tally.succeeded++
 		case p.result.counts():
@@ -201,5 +215,5 @@ func (s *state) observeResults() {
 
 // isNew says whether an ended Pod is not on record yet and has something to be recorded (rule B20).
 func (s *state) isNew(p *podState) bool {
-	return !s.uncountedAll.Has(p.UID) && (!s.indexed || p.index != noIndex)
+	return p.listed == notListed && (!s.indexed || p.index != noIndex)
 }

@@ -51,10 +51,12 @@ func account(s *state, verdict *Verdict) *accounting {
 		case p.active && verdict != nil:
 			// dealt with by stopActive
 		case !a.isReleasable(p):
-		case s.uncountedAll.Has(p.UID):
+		case p.listed != notListed:
 			a.release = append(a.release, p.Pod)
-		default:
+		case len(pending) < s.in.Limits.MaxUncountedPods:
 			pending = append(pending, p)
+		default:
+			a.more = true
 		}
 	}
 	for _, p := range pending {
@@ -79,13 +81,12 @@ func (a *accounting) isReleasable(p *podState) bool {
 	case a.s.isAwaitingReplacement(p):
 		return false
 	default:
-		return p.result.kind != resultNone || a.s.uncountedAll.Has(p.UID)
+		return p.result.kind != resultNone || p.listed != notListed
 	}
 }
 
 func (s *state) isAwaitingReplacement(p *podState) bool {
-	waiting, ok := s.awaitingReplacement[p.index]
-	return ok && waiting.UID == p.UID
+	return p == s.replacedAt(p.index)
 }
 
 // resultOf is what the Pod is recorded as. The end of the Job decides for Pods that have none of their own.
@@ -138,7 +139,7 @@ func (a *accounting) stopActive() {
 		deletion := Deletion{Pod: p.Pod, Finalizer: KeepFinalizer}
 		switch {
 		case !p.tracked:
-		case a.s.uncountedAll.Has(p.UID):
+		case p.listed != notListed:
 			deletion.Finalizer = ReleaseAfter
 		case a.full():
 			a.more = true
