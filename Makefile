@@ -36,8 +36,9 @@ TESTFLAGS ?=
 BENCH     ?= .
 COUNT     ?= 6
 
-# How many random requests make compare makes.
-JOBS ?= 100000
+# How many random requests make compare makes, and how many random histories of a Job make histories runs.
+JOBS      ?= 100000
+HISTORIES ?= 100000
 
 ##@ Run
 
@@ -82,6 +83,10 @@ test: ## Run the unit and integration tests
 .PHONY: test-race
 test-race: ## Run the same tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) ./...
+
+.PHONY: histories
+histories: ## Drive the Job controller through random histories (HISTORIES=)
+	GOGC=400 $(GO) test ./pkg/controller/job/plan -run '^TestHistories$$' -count=1 -timeout 60m -v -histories=$(HISTORIES) $(TESTFLAGS)
 
 .PHONY: e2e
 e2e: build kubectl ## Drive a real server with a real kubectl

@@ -20,6 +20,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -31,28 +33,40 @@ import (
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
-// TestMain makes 1,000 the number of random histories; the flag -rapid.checks chooses another.
+var histories = flag.Int("histories", 1000, "how many random histories TestHistories runs, in as many parts as there are processors; -rapid.checks goes before it")
+
+// TestMain hands the number of histories on to rapid.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "1000"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
 	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
+	if !chosen {
+		parts := runtime.GOMAXPROCS(0)
+		if err := flag.Set("rapid.checks", strconv.Itoa((*histories+parts-1)/parts)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	}
 	os.Exit(m.Run())
 }
 
 // TestHistories lets users, kubelets and a failing, crashing controller with a stale cache do what they like to a random
 // Job, and checks after each step that nothing is lost, counted twice or run twice. After that they behave, and the Job
-// must come to its end.
+// must come to its end. rapid shrinks a history that fails, prints it step by step, and says how to run it again.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t, drawJob(t))
-		for range rapid.IntRange(5, 60).Draw(t, "steps") {
-			w.step()
-		}
-		w.calmDown()
-	})
+	for part := range runtime.GOMAXPROCS(0) {
+		t.Run(strconv.Itoa(part), func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				w := newWorld(t, drawJob(t))
+				for range rapid.IntRange(5, 60).Draw(t, "steps") {
+					w.step()
+				}
+				w.calmDown()
+			})
+		})
+	}
 }
 
 func drawJob(t *rapid.T) *batchv1.Job {
@@ -89,7 +103,15 @@ func drawJob(t *rapid.T) *batchv1.Job {
 		if b.Spec.BackoffLimitPerIndex != nil {
 			rules = append(rules, exitRule(batchv1.PodFailurePolicyActionFailIndex, 44))
 		}
-		b.failureRules(rules...)
+		onDisruption := batchv1.PodFailurePolicyRule{
+			Action: rapid.SampledFrom([]batchv1.PodFailurePolicyAction{
+				batchv1.PodFailurePolicyActionIgnore, batchv1.PodFailurePolicyActionCount}).Draw(t, "on disruption"),
+			OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+		}
+		b.failureRules(append(rules, onDisruption)...)
+	} else if rapid.IntRange(0, 3).Draw(t, "restarts in place") == 0 {
+		// Not together with a podFailurePolicy, which the API refuses.
+		b.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
 	}
 	if rapid.IntRange(0, 3).Draw(t, "has deadline") == 0 {
 		b.deadline(rapid.Int64Range(0, 500).Draw(t, "activeDeadlineSeconds"))
@@ -152,9 +174,13 @@ func (w *world) kubeletStep() {
 		if pod := w.pick("stop", isTerminating); pod != nil {
 			w.end(pod, rapid.SampledFrom([]int32{143, 143, 0, 1}).Draw(w.t, "code"))
 		}
+	case w.job.Spec.Template.Spec.RestartPolicy == corev1.RestartPolicyOnFailure:
+		if pod := w.pick("restart", isRunning); pod != nil {
+			w.restartContainer(pod)
+		}
 	default:
 		if pod := w.pick("disrupt", isActive); pod != nil {
-			w.disrupt(pod)
+			w.disrupt(pod, rapid.Bool().Draw(w.t, "with its node"))
 		}
 	}
 }
@@ -181,6 +207,10 @@ func (w *world) userStep() {
 	case action < 17:
 		w.job.Spec.ActiveDeadlineSeconds = rapid.SampledFrom([]*int64{nil, new(int64(30)), new(int64(3000))}).Draw(w.t, "deadline")
 	case action < 18:
+		if pod := w.pick("strip", func(*corev1.Pod) bool { return true }); pod != nil {
+			w.strip(pod)
+		}
+	case action < 19:
 		w.job.DeletionTimestamp = new(metav1.NewTime(w.now))
 		w.logf("a user deletes the Job")
 	}

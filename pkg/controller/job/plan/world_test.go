@@ -106,7 +106,7 @@ func (w *world) end(pod *corev1.Pod, exitCode int32) {
 		pod.Status.Phase = corev1.PodFailed
 	}
 	pod.Status.Conditions = slices.DeleteFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady })
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", State: corev1.ContainerState{
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", RestartCount: restarts(pod), State: corev1.ContainerState{
 		Terminated: &corev1.ContainerStateTerminated{ExitCode: exitCode, FinishedAt: metav1.NewTime(w.now.Truncate(time.Second))}}}}
 	w.logf("%s exits %d", pod.Name, exitCode)
 	w.reap(pod)
@@ -136,9 +136,32 @@ func (w *world) deletePod(pod *corev1.Pod) {
 	w.reap(pod)
 }
 
-func (w *world) disrupt(pod *corev1.Pod) {
+// restartContainer is what a kubelet does when the container of a Pod with restartPolicy OnFailure fails.
+func (w *world) restartContainer(pod *corev1.Pod) {
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", RestartCount: restarts(pod) + 1}}
+	w.logf("%s restarts its container", pod.Name)
+}
+
+func restarts(pod *corev1.Pod) int32 {
+	return maxRestarts(pod, false)
+}
+
+// disrupt evicts the Pod; if its node is lost, the Pod garbage collector fails it first.
+func (w *world) disrupt(pod *corev1.Pod, lost bool) {
 	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue})
+	if lost {
+		pod.Status.Phase = corev1.PodFailed
+	}
+	w.logf("%s is disrupted, its node lost: %v", pod.Name, lost)
 	w.deletePod(pod)
+}
+
+// strip is a user who takes the finalizers off a Pod, after which nobody can say what becomes of its result.
+func (w *world) strip(pod *corev1.Pod) {
+	w.logf("a user takes the finalizers off %s", pod.Name)
+	w.ledger.stopped.Insert(pod.UID)
+	w.ledger.stripped.Insert(pod.UID)
+	w.release(pod)
 }
 
 func (w *world) release(pod *corev1.Pod) {
@@ -164,6 +187,7 @@ func (w *world) refresh(chosen func(types.UID) bool) {
 	for uid := range w.cache {
 		uids.Insert(uid)
 	}
+	uids = uids.Union(w.unseenNew) // of which some may have come and gone
 	for _, uid := range sets.List(uids) {
 		if !chosen(uid) {
 			continue
@@ -173,8 +197,8 @@ func (w *world) refresh(chosen func(types.UID) bool) {
 			delete(w.cache, uid)
 		} else {
 			w.cache[uid] = pod.DeepCopy()
-			w.unseenNew.Delete(uid)
 		}
+		w.unseenNew.Delete(uid)
 		if !exists || len(pod.Finalizers) == 0 {
 			w.released.Delete(uid)
 		}
@@ -195,8 +219,20 @@ func (w *world) input() Input {
 		Identity: testIdentity,
 	}
 	for _, uid := range sets.List(sets.KeySet(w.cache)) {
-		in.Pods = append(in.Pods, w.cache[uid].DeepCopy())
+		in.Pods = append(in.Pods, w.cache[uid]) // a copy already, and like that of a real cache not to be modified
 	}
+	return in
+}
+
+// clone returns the Input with a Job and Pods of its own.
+func clone(in Input) Input {
+	in.Job = in.Job.DeepCopy()
+	in.Pods = slices.Clone(in.Pods)
+	for i, pod := range in.Pods {
+		in.Pods[i] = pod.DeepCopy()
+	}
+	in.Released = in.Released.Clone()
+	in.Backoff.Seen = slices.Clone(in.Backoff.Seen)
 	return in
 }
 
@@ -221,9 +257,10 @@ func (w *world) randomFaults() faults {
 // sync is the shell in miniature. It returns the plan that it carried out, and whether it came to its end.
 func (w *world) sync(f faults) (Plan, bool) {
 	in := w.input()
+	before := clone(in)
 	p := Compute(in)
 	w.logf("sync observed=%v verdict=%v record=%v release=%v delete=%d create=%d active=%d", in.Observed, p.Verdict, p.Record != nil, podNames(p.Release), len(p.Delete), len(p.Create), len(w.sortedPods(isActive)))
-	w.checkPlan(in, p)
+	w.checkPlan(before, in, p)
 	var o Outcome
 	if p.Record != nil {
 		if f.request("record") {
@@ -273,8 +310,8 @@ func (w *world) carryOut(p Plan, o *Outcome, f faults) bool {
 		if exists && f.request("release") {
 			return false
 		}
+		w.released.Insert(uid) // also of a Pod that is gone, which the cache may still show
 		if exists {
-			w.released.Insert(uid)
 			w.release(pod)
 		}
 		o.Released.Insert(uid)
