@@ -31,6 +31,10 @@ FILE     ?= artifacts/examples/indexed-shards.yaml
 DATA_DIR ?= $(OUTPUT)/server
 PORT     ?= 6443
 
+# What "make image" makes, and by what.
+IMAGE          ?= ghcr.io/jobserver-dev/jobserver:$(shell hack/version.sh tag)
+CONTAINER_TOOL ?= docker
+
 # Handed to go test by the test targets: make test TESTFLAGS='-run TestJob -v'.
 TESTFLAGS ?=
 BENCH     ?= .
@@ -65,6 +69,10 @@ kubectl: $(KUBECTL) ## Build the kubectl of the same Kubernetes release: bin/kub
 # The tools module pins the release, so only a change of it makes a new build necessary.
 $(KUBECTL): tools/kubectl/go.mod tools/kubectl/go.sum
 	hack/build-kubectl.sh $@
+
+.PHONY: image
+image: build ## Build the container image (IMAGE=, CONTAINER_TOOL=docker|podman|buildah)
+	$(CONTAINER_TOOL) build --tag $(IMAGE) --file artifacts/image/Dockerfile $(BIN)
 
 .PHONY: kubernetes
 kubernetes: ## Build a real control plane for the tests: _output/kubernetes (takes minutes the first time)

@@ -14,7 +14,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# Prints the version of this tree ("version.sh") or the linker flags that put it into a binary ("version.sh ldflags").
+# Prints the version of this tree ("version.sh"), the linker flags that put it into a binary ("version.sh ldflags"), or the tag of an
+# image with it ("version.sh tag").
 #
 # The version has the Kubernetes release whose API we serve in front and our own as build metadata, as in
 # v1.37.2+jobserver.0.1.0-dev.g47cca41. Clients compare the server's version with their own (kubectl's skew warning, Helm's
@@ -56,6 +57,9 @@ version="${kubernetes}+jobserver.$(own_version)"
 case "${1:-version}" in
 version)
   echo "${version}"
+  ;;
+tag) # of an image: a tag can't have the plus sign
+  echo "v$(own_version)"
   ;;
 ldflags)
   IFS=. read -r major minor _ <<<"${kubernetes#v}"
