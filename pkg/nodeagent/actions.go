@@ -25,14 +25,6 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
-// Delays between the end of a container and its next start, as of a kubelet: none before the first restart, then
-// initialBackoff, doubled each time up to maxBackoff; a container that ran longer than backoffReset starts anew.
-const (
-	initialBackoff = 10 * time.Second
-	maxBackoff     = 5 * time.Minute
-	backoffReset   = 2 * maxBackoff
-)
-
 // defaultGrace is the grace period of a Pod that doesn't say; API servers fill it in.
 const defaultGrace = 30 * time.Second
 
@@ -45,8 +37,12 @@ type observation struct {
 	containers map[string]history
 	// waiting says of containers that couldn't be started why, by name.
 	waiting map[string]waitReason
-	// messages are termination messages taken from logs.
+	// messages are termination messages taken from files and logs.
 	messages map[runtime.ID]string
+	// probes holds what the probes of running attempts have found so far.
+	probes map[runtime.ID]probeResults
+	// hooks holds the attempts whose postStart hook runs or has failed.
+	hooks map[runtime.ID]hookState
 	// unsupported is why this node can't run the Pod, or nil.
 	unsupported *failure
 	// startNothing is true while the agent is stopping every container.
@@ -54,6 +50,9 @@ type observation struct {
 	// nodeIP is the address of the node and of its Pods; empty: loopbackIP.
 	nodeIP string
 	now    time.Time
+
+	// round is what computeActions and computeStatus find out first: see rounds.go.
+	round round
 }
 
 // history is the attempts at one container, oldest first.
@@ -77,10 +76,9 @@ type failure struct{ reason, message string }
 type actions struct {
 	// failure is why the Pod fails as a whole, or nil.
 	failure *failure
-	// stop lists the running containers to be stopped, with stopGrace to end in.
-	stop      []*corev1.Container
-	stopGrace time.Duration
-	// start lists the containers to be started.
+	// stop lists the running containers to be stopped.
+	stop []stopAction
+	// start lists the containers to be started, in this order.
 	start []startAction
 	// backoff holds the containers that wait for their restart, with the delay that applies.
 	backoff map[string]time.Duration
@@ -95,6 +93,8 @@ type startAction struct {
 	container *corev1.Container
 	// attempt is the restart count.
 	attempt int
+	// round is the Pod's round that the attempt belongs to.
+	round int
 	// backoff is the delay that will apply after this attempt.
 	backoff time.Duration
 }
@@ -109,19 +109,23 @@ func (a *actions) lookAgain(after time.Duration) {
 // computeActions decides what to do for a Pod. It performs no I/O and reads no clock: equal observations give equal actions.
 func computeActions(o observation) actions {
 	a := actions{backoff: map[string]time.Duration{}}
-	a.ended = startContainers(o, &a)
+	o.round = currentRound(o)
+	ending := planContainers(o, &a)
+	a.ended = ending && len(runningContainers(o)) == 0
 	a.failure = podFailure(o, &a)
-	if a.failure == nil && o.pod.DeletionTimestamp == nil && !isTerminal(o.pod.Status.Phase) {
-		if o.startNothing {
-			a.start = nil
+	switch {
+	case a.failure != nil, o.pod.DeletionTimestamp != nil, isTerminal(o.pod.Status.Phase), ending:
+		// The Pod is to end, whatever its containers would do next.
+		a.start, a.backoff = nil, map[string]time.Duration{}
+		if a.failure != nil || !ending {
+			a.again = 0
 		}
-		return a
+		a.stop = stopEveryContainer(o, &a)
+		a.ended = len(a.stop) == 0
+	case o.startNothing, hookRuns(o):
+		// A kubelet starts nothing else of the Pod while a postStart hook runs.
+		a.start = nil
 	}
-	// The Pod is to end, whatever its containers would do next.
-	a.start, a.again, a.backoff = nil, 0, map[string]time.Duration{}
-	a.stop = runningContainers(o)
-	a.stopGrace = gracePeriod(o.pod)
-	a.ended = len(a.stop) == 0
 	return a
 }
 
@@ -160,96 +164,72 @@ func lastFinish(o observation) time.Time {
 	return last
 }
 
-// startContainers fills in what to start now, and returns whether everything has come to its end.
-func startContainers(o observation, a *actions) bool {
-	for i := range o.pod.Spec.InitContainers {
-		container := &o.pod.Spec.InitContainers[i]
-		last := o.containers[container.Name].last()
-		switch {
-		case last != nil && !last.Running && last.ExitCode == 0:
-			continue
-		case last != nil && !last.Running && o.pod.Spec.RestartPolicy == corev1.RestartPolicyNever:
-			return len(runningContainers(o)) == 0
-		}
-		// Init containers run one after another, and before all others.
-		startContainer(o, a, container)
+// planContainers fills in what to start and to stop so that the Pod goes on, and returns whether it has come to its end: no
+// container is to be started any more, and no container that still runs is worth waiting for.
+func planContainers(o observation, a *actions) (ending bool) {
+	if o.round.ending {
+		stopForNextRound(o, a)
 		return false
 	}
-	ended := true
+	if o.round.wait > 0 {
+		a.lookAgain(o.round.wait)
+		return false
+	}
+	switch planInitContainers(o, a) {
+	case initFailed:
+		return true
+	case initUnderWay:
+		return false
+	}
+	ending = true
 	for i := range o.pod.Spec.Containers {
 		container := &o.pod.Spec.Containers[i]
-		if last := o.containers[container.Name].last(); last != nil && !last.Running && !restarts(o.pod, last.ExitCode) {
-			continue
+		if goesOn := tendContainer(o, a, container); goesOn {
+			ending = false
 		}
-		ended = false
-		startContainer(o, a, container)
 	}
-	return ended
+	return ending
+}
+
+// tendContainer starts a container that is to run and doesn't, and stops one that is to be stopped for a reason of its own. It returns
+// whether the container runs on or will run again.
+func tendContainer(o observation, a *actions, container *corev1.Container) (goesOn bool) {
+	attempt := o.attempt(container.Name)
+	switch {
+	case attempt == nil:
+		startContainer(o, a, container)
+		return true
+	case attempt.Running:
+		reason := stopReason(o, container, attempt)
+		if reason == "" {
+			return true
+		}
+		a.stop = append(a.stop, stopContainer(o, container, reason))
+		return reason == stopPostStartHook || restartsAfterProbe(o.pod, container)
+	case restartsAfter(o.pod, container, attempt):
+		startContainer(o, a, container)
+		return true
+	}
+	return false
 }
 
 // startContainer starts a container that isn't running, or says how long it waits.
 func startContainer(o observation, a *actions, container *corev1.Container) {
 	last := o.containers[container.Name].last()
-	if last == nil {
-		a.start = append(a.start, startAction{container: container})
-		return
-	}
-	if last.Running {
-		return
-	}
-	wait, next := restartDelay(last, o.now)
-	if wait > 0 {
-		a.backoff[container.Name] = last.Backoff
-		a.lookAgain(wait)
-		return
-	}
-	a.start = append(a.start, startAction{container: container, attempt: last.ID.Attempt + 1, backoff: next})
-}
-
-// restarts tells whether the Pod's restart policy has a container restarted that ended with the exit code.
-func restarts(pod *corev1.Pod, exitCode int) bool {
-	switch pod.Spec.RestartPolicy {
-	case corev1.RestartPolicyNever:
-		return false
-	case corev1.RestartPolicyOnFailure:
-		return exitCode != 0
-	default:
-		return true
-	}
-}
-
-// restartDelay returns how long from now the container waits for its restart, and the delay that applies after that one.
-func restartDelay(last *runtime.Container, now time.Time) (wait, next time.Duration) {
-	if !last.StartedAt.IsZero() && last.FinishedAt.Sub(last.StartedAt) > backoffReset {
-		return 0, initialBackoff
-	}
-	next = min(max(2*last.Backoff, initialBackoff), maxBackoff)
-	return max(0, last.FinishedAt.Add(last.Backoff).Sub(now)), next
-}
-
-// runningContainers returns the containers that run, main ones before init ones.
-func runningContainers(o observation) []*corev1.Container {
-	var running []*corev1.Container
-	for _, list := range [][]corev1.Container{o.pod.Spec.Containers, o.pod.Spec.InitContainers} {
-		for i := range list {
-			if last := o.containers[list[i].Name].last(); last != nil && last.Running {
-				running = append(running, &list[i])
-			}
+	action := startAction{container: container, round: o.round.number}
+	if last != nil {
+		wait, next := restartDelay(last, o.now)
+		if wait > 0 && last.Round == o.round.number {
+			a.backoff[container.Name] = last.Backoff
+			a.lookAgain(wait)
+			return
+		}
+		action.attempt, action.backoff = last.ID.Attempt+1, next
+		if last.Round != o.round.number && !endsRound(container, last) {
+			action.backoff = last.Backoff // it was killed for another's end
 		}
 	}
-	return running
-}
-
-// gracePeriod is what the containers of a Pod get to end in: what its deletion says, or else its spec.
-func gracePeriod(pod *corev1.Pod) time.Duration {
-	switch {
-	case pod.DeletionTimestamp != nil && pod.DeletionGracePeriodSeconds != nil:
-		return time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second
-	case pod.Spec.TerminationGracePeriodSeconds != nil:
-		return time.Duration(*pod.Spec.TerminationGracePeriodSeconds) * time.Second
-	default:
-		return defaultGrace
-	}
+	a.start = append(a.start, action)
 }
 
 func isTerminal(phase corev1.PodPhase) bool {

@@ -54,8 +54,11 @@ func after(backoff time.Duration, change func(*runtime.Container)) func(*runtime
 
 // summary is what a case expects, in words short enough for a table.
 type summary struct {
-	Start, Stop string
-	Grace       time.Duration
+	Start string
+	// Stop is the names of the containers to be stopped, each with those it waits for: "sidecar>one,two".
+	Stop        string
+	Grace       time.Duration // of the first one to be stopped
+	Message     string        // of the first one, where it is not the usual one
 	Failure     string
 	Ended       bool
 	Again       time.Duration
@@ -64,20 +67,27 @@ type summary struct {
 
 func summarize(a actions) summary {
 	var start, stop []string
-	s := summary{Ended: a.ended, Again: a.again, Grace: a.stopGrace}
+	s := summary{Ended: a.ended, Again: a.again}
 	for _, action := range a.start {
 		start = append(start, action.container.Name)
 		s.NextBackoff = action.backoff
 	}
-	for _, container := range a.stop {
-		stop = append(stop, container.Name)
+	for i, action := range a.stop {
+		name := action.container.Name
+		if len(action.after) > 0 {
+			name += ">" + strings.Join(action.after, ",")
+		}
+		stop = append(stop, name)
+		if i == 0 {
+			s.Grace = action.grace
+			if !strings.HasPrefix(action.message, "Stopping container ") {
+				s.Message = action.message
+			}
+		}
 	}
 	s.Start, s.Stop = strings.Join(start, " "), strings.Join(stop, " ")
 	if a.failure != nil {
 		s.Failure = a.failure.reason
-	}
-	if s.Stop == "" {
-		s.Grace = 0
 	}
 	return s
 }

@@ -42,6 +42,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/probe"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
@@ -127,6 +128,9 @@ type Agent struct {
 	mu     sync.Mutex
 	states map[types.UID]*podState
 
+	prober  *probe.Prober
+	besides sync.WaitGroup // hooks and probes that run
+
 	starting   sync.RWMutex // held for reading while a container is being started
 	stopping   atomic.Bool  // StopAll was called: nothing is started any more
 	recovered  atomic.Bool
@@ -140,7 +144,7 @@ func New(config Config) (*Agent, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
 	}
-	a := &Agent{config: config, states: map[types.UID]*podState{}}
+	a := &Agent{config: config, states: map[types.UID]*podState{}, prober: probe.New()}
 	processes, err := runtime.NewProcess(runtime.ProcessConfig{
 		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
 	})
@@ -225,6 +229,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return fmt.Errorf("node agent: %w", err)
 	}
 	a.recovered.Store(true)
+	defer a.besides.Wait()
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { a.keepNode(ctx, func() { a.registered.Store(true) }) })
@@ -277,7 +282,9 @@ func (a *Agent) findGonePods() {
 		pod, err := a.pods.Pods(found.Namespace).Get(found.Name)
 		if err != nil || pod.UID != found.UID {
 			a.mu.Lock()
-			a.states[found.UID] = &podState{namespace: found.Namespace, name: found.Name, gone: true}
+			state := newPodState(found.Namespace, found.Name)
+			state.gone = true
+			a.states[found.UID] = state
 			a.mu.Unlock()
 			a.queue.Add(found.UID)
 		}
@@ -296,7 +303,7 @@ func (a *Agent) observePod(object any) {
 	}
 	a.mu.Lock()
 	if a.states[pod.UID] == nil {
-		a.states[pod.UID] = &podState{namespace: pod.Namespace, name: pod.Name}
+		a.states[pod.UID] = newPodState(pod.Namespace, pod.Name)
 	}
 	a.mu.Unlock()
 	a.queue.Add(pod.UID)
@@ -328,7 +335,7 @@ func (a *Agent) forgetPod(object any) {
 			a.mu.Unlock()
 			return
 		}
-		a.states[pod.UID] = &podState{namespace: pod.Namespace, name: pod.Name}
+		a.states[pod.UID] = newPodState(pod.Namespace, pod.Name)
 	}
 	a.states[pod.UID].gone = true
 	a.mu.Unlock()

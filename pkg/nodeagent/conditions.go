@@ -31,17 +31,24 @@ const (
 	reasonContainersNotReady       = "ContainersNotReady"
 	reasonContainersNotInitialized = "ContainersNotInitialized"
 	reasonReadinessGatesNotReady   = "ReadinessGatesNotReady"
+	reasonUnknownStatuses          = "UnknownContainerStatuses"
+	reasonSandboxNotReady          = "PodSandboxNotReady"
+	messageSandboxNotReady         = "pod sandbox is not ready"
+	messageNoSandbox               = "no pod sandbox exists"
 )
 
-// podConditions returns the conditions of a Pod whose status is otherwise complete: a kubelet's five, and those of others unchanged.
-func podConditions(o observation, a actions, status *corev1.PodStatus, initialized bool) []corev1.PodCondition {
+// podConditions returns the conditions of a Pod whose status is otherwise complete: a kubelet's, and those of others unchanged.
+func podConditions(o observation, a actions, status *corev1.PodStatus) []corev1.PodCondition {
 	containersReady := containersReadyCondition(o, status)
 	owned := []corev1.PodCondition{
 		readyToStartCondition(o, a),
-		initializedCondition(o, status, initialized),
+		initializedCondition(o, status),
 		podReadyCondition(o, status, containersReady),
 		containersReady,
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
+	}
+	if hasRounds(o.pod) {
+		owned = append(owned, restartingCondition(o, status))
 	}
 	var conditions []corev1.PodCondition
 	for _, condition := range status.Conditions {
@@ -77,19 +84,28 @@ func readyToStartCondition(o observation, a actions) corev1.PodCondition {
 	condition := corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}
 	if a.ended || isTerminal(o.pod.Status.Phase) || o.unsupported != nil {
 		condition.Status = corev1.ConditionFalse
+		condition.Reason, condition.Message = reasonSandboxNotReady, messageSandboxNotReady
+		if o.unsupported != nil {
+			condition.Message = messageNoSandbox
+		}
 	}
 	return condition
 }
 
-func initializedCondition(o observation, status *corev1.PodStatus, initialized bool) corev1.PodCondition {
+func initializedCondition(o observation, status *corev1.PodStatus) corev1.PodCondition {
 	condition := corev1.PodCondition{Type: corev1.PodInitialized, Status: corev1.ConditionTrue}
+	before := findCondition(o.pod.Status.Conditions, corev1.PodInitialized)
 	switch {
 	case status.Phase == corev1.PodSucceeded:
 		condition.Reason = reasonPodCompleted
-	case !initialized:
+	case before != nil && before.Status == corev1.ConditionTrue:
+		// It stays so while a sidecar is down, and while init containers run again in a later round.
+	case len(status.InitContainerStatuses) == 0 && len(o.pod.Spec.InitContainers) > 0:
+		condition.Status, condition.Reason = corev1.ConditionFalse, reasonUnknownStatuses
+	case !isInitialized(o):
 		var incomplete []string
-		for _, container := range status.InitContainerStatuses {
-			if !container.Ready {
+		for i := range o.pod.Spec.InitContainers {
+			if container := &o.pod.Spec.InitContainers[i]; !isInitDone(o, container) {
 				incomplete = append(incomplete, container.Name)
 			}
 		}
@@ -102,15 +118,23 @@ func initializedCondition(o observation, status *corev1.PodStatus, initialized b
 
 func containersReadyCondition(o observation, status *corev1.PodStatus) corev1.PodCondition {
 	condition := corev1.PodCondition{Type: corev1.ContainersReady, Status: corev1.ConditionFalse}
-	switch status.Phase {
-	case corev1.PodSucceeded:
+	switch {
+	case status.Phase == corev1.PodSucceeded:
 		condition.Reason = reasonPodCompleted
 		return condition
-	case corev1.PodFailed:
+	case status.Phase == corev1.PodFailed:
 		condition.Reason = reasonPodFailed
+		return condition
+	case len(status.ContainerStatuses) == 0:
+		condition.Reason = reasonUnknownStatuses
 		return condition
 	}
 	var unready []string
+	for i := range o.pod.Spec.InitContainers {
+		if isSidecar(o.pod, &o.pod.Spec.InitContainers[i]) && !status.InitContainerStatuses[i].Ready {
+			unready = append(unready, status.InitContainerStatuses[i].Name)
+		}
+	}
 	for _, container := range status.ContainerStatuses {
 		if !container.Ready {
 			unready = append(unready, container.Name)
@@ -122,6 +146,21 @@ func containersReadyCondition(o observation, status *corev1.PodStatus) corev1.Po
 		return condition
 	}
 	condition.Status = corev1.ConditionTrue
+	return condition
+}
+
+// restartingCondition tells whether a round is being ended: see rounds.go.
+func restartingCondition(o observation, status *corev1.PodStatus) corev1.PodCondition {
+	condition := corev1.PodCondition{Type: corev1.AllContainersRestarting, Status: corev1.ConditionFalse}
+	switch {
+	case status.Phase == corev1.PodSucceeded:
+		condition.Reason = reasonPodCompleted
+	case status.Phase == corev1.PodFailed:
+		condition.Reason = reasonPodFailed
+	case o.round.ending, o.round.wait > 0:
+		condition.Status = corev1.ConditionTrue
+		condition.Reason, condition.Message = "RestartAllContainersStarted", "container exited with restart policy rule"
+	}
 	return condition
 }
 

@@ -21,10 +21,13 @@ limitations under the License.
 //
 //	scheduler.go    queues Pods without a node, binds those that fit; fit.go decides (pure)
 //	support.go      names the fields that this node can't honour (pure)
-//	actions.go      decides what to start and to stop, from the Pod, the state of its containers and the time (pure)
+//	actions.go      decides what to start and to stop, from the Pod, the state of its containers and the time (pure); initcontainers.go
+//	                the order of init containers and sidecars, restarts.go who starts again and when, rounds.go RestartAllContainers,
+//	                stop.go who is stopped, in which order and why, probes.go what probes and hooks mean
 //	environment.go  turns a container's env, command and args into those of a process
 //	status.go       computes the status that a kubelet would write (pure); conditions.go its conditions
 //	sync.go         looks at one Pod, does what actions.go decided, writes what status.go computed, deletes the Pod at its end
+//	beside.go       keeps what runs beside containers: hooks.go their lifecycle hooks, prober.go their probes
 //	collect.go      brings Pods to their end that were deleted before they had a node
 //	logs.go         serves what containers printed; logread.go reads it
 //	node.go         registers the Node and keeps its status fresh; registration.go what it is told to say, and its heartbeat

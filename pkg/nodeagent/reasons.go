@@ -18,15 +18,18 @@ package nodeagent
 
 // Reasons of events. All but reasonImageNotPulled and reasonLimitsNotEnforced are those of a kubelet or of Kubernetes' scheduler.
 const (
-	reasonScheduled         = "Scheduled"
-	reasonFailedScheduling  = "FailedScheduling"
-	reasonCreated           = "Created"
-	reasonStarted           = "Started"
-	reasonKilling           = "Killing"
-	reasonFailed            = "Failed"
-	reasonBackOff           = "BackOff"
-	reasonFailedPreStopHook = "FailedPreStopHook"
-	reasonInvalidVariables  = "InvalidEnvironmentVariableNames"
+	reasonScheduled           = "Scheduled"
+	reasonFailedScheduling    = "FailedScheduling"
+	reasonCreated             = "Created"
+	reasonStarted             = "Started"
+	reasonKilling             = "Killing"
+	reasonFailed              = "Failed"
+	reasonBackOff             = "BackOff"
+	reasonFailedPostStartHook = "FailedPostStartHook"
+	reasonFailedPreStopHook   = "FailedPreStopHook"
+	reasonUnhealthy           = "Unhealthy"
+	reasonProbeWarning        = "ProbeWarning"
+	reasonInvalidVariables    = "InvalidEnvironmentVariableNames"
 	// reasonImageNotPulled says, once per Pod, that an image names nothing here.
 	reasonImageNotPulled = "ImageNotPulled"
 	// reasonLimitsNotEnforced says, once per Pod, that resources.limits bind nothing here.
@@ -46,6 +49,9 @@ const (
 	reasonCreateConfigError  = "CreateContainerConfigError"
 	reasonCreateError        = "CreateContainerError"
 	reasonCrashLoopBackOff   = "CrashLoopBackOff"
+	reasonPostStartHookError = "PostStartHookError"
+	reasonRestartingAll      = "RestartingAllContainers"
+	messageRestartingAll     = "The container is removed because RestartAllContainers in place"
 	reasonCompleted          = "Completed"
 	reasonError              = "Error"
 	reasonContainerCannotRun = "ContainerCannotRun"

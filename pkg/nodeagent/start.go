@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -65,6 +64,9 @@ func (a *Agent) startContainer(ctx context.Context, pod *corev1.Pod, state *podS
 		a.recorder.Eventf(reference, corev1.EventTypeWarning, reasonFailed, "Error: %s", started.Message)
 		return nil
 	}
+	target := execTarget{pod: pod, container: container, id: request.ID, beside: state.beside}
+	state.beside.add(request.ID, request.Env, probeResults{})
+	a.startHook(ctx, target)
 	a.recorder.Eventf(reference, corev1.EventTypeNormal, reasonCreated, "Container created")
 	a.recorder.Eventf(reference, corev1.EventTypeNormal, reasonStarted, "Container started")
 	return nil
@@ -109,6 +111,7 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 		Env:        environment.list(),
 		WorkingDir: a.workingDir(pod, container),
 		Backoff:    start.backoff,
+		Round:      start.round,
 		StopSignal: stopSignal(container),
 		Grace:      gracePeriod(pod),
 	}
@@ -162,58 +165,33 @@ func singular(err error, kind, name string) error {
 }
 
 // stopContainers asks for the end of containers. It is called on every look at the Pod until they have ended.
-func (a *Agent) stopContainers(ctx context.Context, pod *corev1.Pod, actions actions) {
+func (a *Agent) stopContainers(pod *corev1.Pod, state *podState, stops []stopAction) {
+	if len(stops) == 0 {
+		return
+	}
 	running := map[string]runtime.Container{}
 	for _, container := range a.runtime.Containers(pod.UID) {
 		if container.Running {
 			running[container.ID.Container] = container
 		}
 	}
-	for _, container := range actions.stop {
-		current, ok := running[container.Name]
+	for _, stop := range stops {
+		current, ok := running[stop.container.Name]
 		if !ok {
 			continue
 		}
-		if !current.Stopping {
-			message := "Stopping container " + container.Name
-			if actions.failure != nil {
-				message = fmt.Sprintf("%s: %s", message, actions.failure.message)
+		options := runtime.StopOptions{Signal: stopSignal(stop.container), Grace: stop.grace, Reason: stop.reason}
+		for _, name := range stop.after {
+			if other, ok := running[name]; ok {
+				options.After = append(options.After, other.ID)
 			}
-			a.recorder.Event(containerReference(pod, container.Name), corev1.EventTypeNormal, reasonKilling, message)
 		}
-		a.stopContainer(ctx, pod, container, current, actions.stopGrace)
-	}
-}
-
-// stopContainer asks for the end of one container. The hook only runs at the first time.
-func (a *Agent) stopContainer(ctx context.Context, pod *corev1.Pod, container *corev1.Container, current runtime.Container, grace time.Duration) {
-	options := runtime.StopOptions{Signal: stopSignal(container), Grace: grace}
-	if !current.Stopping {
-		options.Hook = a.preStopHook(ctx, pod, container)
-	}
-	a.runtime.Stop(current.ID, options)
-}
-
-// preStopHook turns the container's preStop hook into one of the runtime; nil where it has none, or none that can be run.
-func (a *Agent) preStopHook(ctx context.Context, pod *corev1.Pod, container *corev1.Container) *runtime.Hook {
-	if container.Lifecycle == nil || container.Lifecycle.PreStop == nil {
-		return nil
-	}
-	failed := func(err error) {
-		a.recorder.Eventf(containerReference(pod, container.Name), corev1.EventTypeWarning, reasonFailedPreStopHook, "PreStopHook failed: %v", err)
-	}
-	switch handler := container.Lifecycle.PreStop; {
-	case handler.Sleep != nil:
-		return &runtime.Hook{Sleep: time.Duration(handler.Sleep.Seconds) * time.Second, Failed: failed}
-	case handler.Exec != nil && len(handler.Exec.Command) > 0:
-		environment, err := a.environment(ctx, pod, container)
-		if err != nil {
-			failed(err)
-			return nil
+		if !current.Stopping {
+			a.recorder.Event(containerReference(pod, stop.container.Name), corev1.EventTypeNormal, reasonKilling, stop.message)
+			options.Hook = a.preStop(execTarget{pod: pod, container: stop.container, id: current.ID, beside: state.beside})
 		}
-		return &runtime.Hook{Argv: handler.Exec.Command, Env: environment.list(), WorkingDir: a.workingDir(pod, container), Failed: failed}
+		a.runtime.Stop(current.ID, options)
 	}
-	return nil
 }
 
 // sayAboutPod sends the events that a Pod gets once, when its first container is started.

@@ -46,13 +46,13 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 	status.HostIP, status.HostIPs = ip, []corev1.HostIP{{IP: ip}}
 	status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
 
-	initialized := isInitialized(o)
+	o.round = currentRound(o)
 	status.InitContainerStatuses, status.ContainerStatuses = nil, nil
 	if o.unsupported == nil || len(o.containers) > 0 {
-		addContainerStatuses(&status, o, a, initialized)
+		addContainerStatuses(&status, o, a)
 	}
 	if !isTerminal(status.Phase) {
-		phase := podPhase(o, a, status.ContainerStatuses, initialized)
+		phase := podPhase(o, a, &status)
 		if phase != status.Phase {
 			status.Reason, status.Message = "", ""
 		}
@@ -61,68 +61,55 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 			status.Reason, status.Message = a.failure.reason, a.failure.message
 		}
 	}
-	status.Conditions = podConditions(o, a, &status, initialized)
+	status.Conditions = podConditions(o, a, &status)
 	return status
 }
 
 // addContainerStatuses adds the status of every container. A Pod that the node refuses has none, as with a kubelet: kubectl would show that they
 // are being created in the place of the reason.
-func addContainerStatuses(status *corev1.PodStatus, o observation, a actions, initialized bool) {
+func addContainerStatuses(status *corev1.PodStatus, o observation, a actions) {
 	for i := range o.pod.Spec.InitContainers {
-		status.InitContainerStatuses = append(status.InitContainerStatuses, containerStatus(o, a, &o.pod.Spec.InitContainers[i], true, initialized))
+		status.InitContainerStatuses = append(status.InitContainerStatuses, containerStatus(o, a, &o.pod.Spec.InitContainers[i]))
 	}
 	for i := range o.pod.Spec.Containers {
-		status.ContainerStatuses = append(status.ContainerStatuses, containerStatus(o, a, &o.pod.Spec.Containers[i], false, initialized))
+		status.ContainerStatuses = append(status.ContainerStatuses, containerStatus(o, a, &o.pod.Spec.Containers[i]))
 	}
 }
 
-// isInitialized tells whether every init container has succeeded. Once a main container was started they had.
-func isInitialized(o observation) bool {
-	for i := range o.pod.Spec.Containers {
-		if o.containers[o.pod.Spec.Containers[i].Name].last() != nil {
-			return true
-		}
-	}
-	for i := range o.pod.Spec.InitContainers {
-		last := o.containers[o.pod.Spec.InitContainers[i].Name].last()
-		if last == nil || last.Running || last.ExitCode != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// podPhase computes the phase of a Pod that hasn't come to its end on record.
-func podPhase(o observation, a actions, containers []corev1.ContainerStatus, initialized bool) corev1.PodPhase {
+// podPhase computes the phase of a Pod that hasn't come to its end on record. Sidecars count as long as the Pod has not been initialized; how they
+// end decides nothing.
+func podPhase(o observation, a actions, status *corev1.PodStatus) corev1.PodPhase {
 	if a.ended {
-		if a.failure != nil || !initialized {
+		if a.failure != nil || !isInitialized(o) {
 			return corev1.PodFailed
 		}
-		for i := range containers {
-			if terminated := containers[i].State.Terminated; terminated == nil || terminated.ExitCode != 0 {
+		for i := range status.ContainerStatuses {
+			if terminated := status.ContainerStatuses[i].State.Terminated; terminated == nil || terminated.ExitCode != 0 {
 				return corev1.PodFailed
 			}
 		}
 		return corev1.PodSucceeded
 	}
-	if !initialized {
-		return corev1.PodPending
-	}
-	for i := range containers {
-		if containers[i].State.Waiting != nil && containers[i].LastTerminationState.Terminated == nil {
+	for i := range status.ContainerStatuses {
+		container := &status.ContainerStatuses[i]
+		if container.State.Waiting != nil && container.LastTerminationState.Terminated == nil {
 			return corev1.PodPending
 		}
+	}
+	// In a later round, the main containers have ended before: the Pod stays Running while its init containers run again.
+	if o.round.number == 0 && !isInitialized(o) {
+		return corev1.PodPending
 	}
 	return corev1.PodRunning
 }
 
 // containerStatus computes the status of one container.
-func containerStatus(o observation, a actions, container *corev1.Container, isInit, initialized bool) corev1.ContainerStatus {
+func containerStatus(o observation, a actions, container *corev1.Container) corev1.ContainerStatus {
 	attempts := o.containers[container.Name]
 	status := corev1.ContainerStatus{Name: container.Name, Image: container.Image, Started: new(false)}
 	last := attempts.last()
 	if last == nil {
-		status.State = unstartedState(o, a, container, isInit, initialized)
+		status.State = unstartedState(o, a, container)
 		return status
 	}
 	status.ContainerID = containerIDPrefix + last.ID.String()
@@ -130,30 +117,42 @@ func containerStatus(o observation, a actions, container *corev1.Container, isIn
 	if len(attempts) > 1 {
 		status.LastTerminationState.Terminated = terminated(o, container, &attempts[len(attempts)-2])
 	}
+	regularInit := isInit(o.pod, container) && !isSidecar(o.pod, container)
 	if last.Running {
-		status.State.Running = &corev1.ContainerStateRunning{StartedAt: seconds(last.StartedAt)}
-		status.Started = new(true)
-		status.Ready = !isInit
+		status.Started = new(hasStarted(o, container, last))
+		status.Ready = !regularInit && isReady(o, container, last)
+		if o.hooks[last.ID] == hookRunning && !last.Stopping {
+			status.State = unstartedState(o, a, container)
+		} else {
+			status.State.Running = &corev1.ContainerStateRunning{StartedAt: seconds(last.StartedAt)}
+		}
 		return status
 	}
 	state := terminated(o, container, last)
-	delay, inBackoff := a.backoff[container.Name]
-	wait, isWaiting := o.waiting[container.Name]
-	switch {
-	case a.ended || isTerminal(o.pod.Status.Phase):
-		status.State.Terminated = state
-	case inBackoff:
-		status.State.Waiting = &corev1.ContainerStateWaiting{Reason: reasonCrashLoopBackOff, Message: backoffMessage(o.pod, container.Name, delay.String())}
-	case isWaiting:
-		status.State.Waiting = &corev1.ContainerStateWaiting{Reason: wait.reason, Message: wait.message}
-	default:
+	if waiting := waitingState(o, a, container, last); waiting != nil {
+		status.State.Waiting, status.LastTerminationState.Terminated = waiting, state
+	} else {
 		status.State.Terminated = state
 	}
-	if status.State.Waiting != nil {
-		status.LastTerminationState.Terminated = state
-	}
-	status.Ready = isInit && state.ExitCode == 0
+	status.Ready = regularInit && !isFailed(last)
 	return status
+}
+
+// waitingState is the state of a container that has ended and is to be started again, where there is something to say about that.
+func waitingState(o observation, a actions, container *corev1.Container, last *runtime.Container) *corev1.ContainerStateWaiting {
+	if a.ended || isTerminal(o.pod.Status.Phase) || o.pod.DeletionTimestamp != nil {
+		return nil
+	}
+	if last.Round != o.round.number {
+		return &corev1.ContainerStateWaiting{Reason: reasonRestartingAll, Message: messageRestartingAll}
+	}
+	if delay, inBackoff := a.backoff[container.Name]; inBackoff {
+		return &corev1.ContainerStateWaiting{Reason: reasonCrashLoopBackOff, Message: backoffMessage(o.pod, container.Name, delay.String())}
+	}
+	if wait, isWaiting := o.waiting[container.Name]; isWaiting {
+		return &corev1.ContainerStateWaiting{Reason: wait.reason, Message: wait.message}
+	}
+	return nil
 }
 
 // backoffMessage is a kubelet's message of CrashLoopBackOff.
@@ -163,8 +162,8 @@ func backoffMessage(pod *corev1.Pod, container, delay string) string {
 
 // unstartedState is the state of a container that was never started. When the Pod has ended, one that should have run can't tell
 // success from failure and counts as failed; one whose turn had not come keeps waiting.
-func unstartedState(o observation, a actions, container *corev1.Container, isInit, initialized bool) corev1.ContainerState {
-	if a.ended && a.failure == nil && !isInit && initialized {
+func unstartedState(o observation, a actions, container *corev1.Container) corev1.ContainerState {
+	if a.ended && a.failure == nil && !isInit(o.pod, container) && isInitialized(o) {
 		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 			Reason: reasonStatusUnknown, Message: messageStatusUnknown, ExitCode: statusUnknownCode,
 		}}

@@ -68,6 +68,9 @@ func shorten(status corev1.PodStatus) shortStatus {
 
 // conditions in the order ready to start, initialized, ready and containers ready, which mostly agree.
 func conditions(start, initialized, ready string) map[corev1.PodConditionType]string {
+	if start == "False" {
+		start += " PodSandboxNotReady"
+	}
 	return map[corev1.PodConditionType]string{
 		corev1.PodReadyToStartContainers: start, corev1.PodInitialized: initialized, corev1.PodReady: ready,
 		corev1.ContainersReady: ready, corev1.PodScheduled: "True",

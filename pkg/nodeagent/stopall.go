@@ -21,8 +21,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
@@ -38,7 +36,7 @@ func (a *Agent) StopAll(ctx context.Context) error {
 	a.starting.Unlock() //lint:ignore SA2001 getting the lock is the point
 	var killed error
 	for {
-		running := a.stopEverything(ctx, killed != nil)
+		running := a.stopEverything(killed != nil)
 		if running == 0 {
 			return killed
 		}
@@ -64,25 +62,31 @@ func doneUnless(ctx context.Context, never bool) <-chan struct{} {
 }
 
 // stopEverything asks every running container to end and returns how many there are.
-func (a *Agent) stopEverything(ctx context.Context, kill bool) int {
+func (a *Agent) stopEverything(kill bool) int {
 	count := 0
 	for _, found := range a.runtime.Pods() {
-		for _, current := range a.runtime.Containers(found.UID) {
+		containers := a.runtime.Containers(found.UID)
+		pod, err := a.pods.Pods(found.Namespace).Get(found.Name)
+		if err != nil || pod.UID != found.UID {
+			pod = nil
+		}
+		a.mu.Lock()
+		state := a.states[found.UID]
+		a.mu.Unlock()
+		running := 0
+		for _, current := range containers {
 			if !current.Running {
 				continue
 			}
-			count++
-			pod, err := a.pods.Pods(found.Namespace).Get(found.Name)
-			var container *corev1.Container
-			if err == nil && pod.UID == found.UID {
-				container = findContainer(pod, current.ID.Container)
-			}
-			switch {
-			case kill || container == nil:
+			running++
+			if kill || pod == nil || state == nil || findContainer(pod, current.ID.Container) == nil {
 				a.runtime.Stop(current.ID, runtime.StopOptions{})
-			case !current.Stopping:
-				a.stopContainer(ctx, pod, container, current, gracePeriod(pod))
 			}
+		}
+		count += running
+		if running > 0 && pod != nil && state != nil && !kill {
+			observed := observation{pod: pod, containers: histories(containers)}
+			a.stopContainers(pod, state, stopEveryContainer(observed, &actions{}))
 		}
 	}
 	return count

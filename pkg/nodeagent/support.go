@@ -34,10 +34,10 @@ func unsupportedField(pod *corev1.Pod) *failure {
 	spec := field.NewPath("spec")
 	refused.podSpec(&pod.Spec, spec)
 	for i := range pod.Spec.InitContainers {
-		refused.container(&pod.Spec.InitContainers[i], spec.Child("initContainers").Index(i), true)
+		refused.container(&pod.Spec.InitContainers[i], spec.Child("initContainers").Index(i))
 	}
 	for i := range pod.Spec.Containers {
-		refused.container(&pod.Spec.Containers[i], spec.Child("containers").Index(i), false)
+		refused.container(&pod.Spec.Containers[i], spec.Child("containers").Index(i))
 	}
 	return refused.first
 }
@@ -55,7 +55,6 @@ const (
 	whyIsolation = "containers are processes of this machine, without isolation from it"
 	whyNetwork   = "containers share the network and the name resolution of this machine"
 	whyIdentity  = "containers run as the user of the server"
-	whyProbes    = "probes are not supported by this node"
 	whyVolumes   = "volumes are not supported by this node"
 	whyMissing   = "is not supported by this node"
 )
@@ -98,21 +97,12 @@ func (r *refusals) confinement(selinux *corev1.SELinuxOptions, seccomp *corev1.S
 	r.refuse(appArmor != nil && appArmor.Type != corev1.AppArmorProfileTypeUnconfined, path.Child("appArmorProfile", "type"), whyIsolation+"; only Unconfined can be honoured")
 }
 
-func (r *refusals) container(container *corev1.Container, path *field.Path, isInit bool) {
+func (r *refusals) container(container *corev1.Container, path *field.Path) {
 	r.refuse(len(container.Command) == 0, path.Child("command"), fmt.Sprintf(
 		"is required: images are not pulled here, so nothing says what %q would run; name a command of this machine", container.Image))
-	if isInit {
-		r.refuse(container.RestartPolicy != nil, path.Child("restartPolicy"), "sidecar containers are not supported by this node")
-	} else {
-		r.refuse(container.RestartPolicy != nil, path.Child("restartPolicy"), "restart policies of single containers are not supported by this node")
-	}
-	r.refuse(len(container.RestartPolicyRules) > 0, path.Child("restartPolicyRules"), "restart rules of single containers are not supported by this node")
 	r.refuse(len(container.VolumeMounts) > 0, path.Child("volumeMounts"), whyVolumes)
 	r.refuse(len(container.VolumeDevices) > 0, path.Child("volumeDevices"), whyVolumes)
 	r.refuse(len(container.Resources.Claims) > 0, path.Child("resources", "claims"), "this node has no devices to claim")
-	r.refuse(container.LivenessProbe != nil, path.Child("livenessProbe"), whyProbes)
-	r.refuse(container.ReadinessProbe != nil, path.Child("readinessProbe"), whyProbes)
-	r.refuse(container.StartupProbe != nil, path.Child("startupProbe"), whyProbes)
 	r.refuse(container.Stdin, path.Child("stdin"), "nothing can be attached to a container on this node")
 	r.refuse(container.TTY, path.Child("tty"), "containers of this node have no terminal")
 	r.refuse(container.TerminationMessagePath != "" && container.TerminationMessagePath != corev1.TerminationMessagePathDefault,
@@ -130,11 +120,6 @@ func (r *refusals) container(container *corev1.Container, path *field.Path, isIn
 }
 
 func (r *refusals) lifecycle(lifecycle *corev1.Lifecycle, path *field.Path) {
-	r.refuse(lifecycle.PostStart != nil, path.Child("postStart"), whyMissing)
-	if hook := lifecycle.PreStop; hook != nil {
-		r.refuse(hook.HTTPGet != nil, path.Child("preStop", "httpGet"), "only exec and sleep hooks are supported by this node")
-		r.refuse(hook.TCPSocket != nil, path.Child("preStop", "tcpSocket"), "only exec and sleep hooks are supported by this node")
-	}
 	if lifecycle.StopSignal != nil {
 		_, known := signalNumber(*lifecycle.StopSignal)
 		r.refuse(!known, path.Child("stopSignal"), fmt.Sprintf("%s is not a signal of this machine", *lifecycle.StopSignal))

@@ -42,20 +42,30 @@ func TestUnsupportedField(t *testing.T) {
 		main(p).Lifecycle = &corev1.Lifecycle{}
 		return main(p).Lifecycle
 	}
-	probe := &corev1.Probe{}
 	other := int64(os.Geteuid()) + 1
 	own := int64(os.Geteuid())
 	tests := map[string]struct {
 		change func(pod)
 		want   string // the field; empty: supported
 	}{
-		"plain":                {func(p pod) {}, ""},
-		"defaults":             {func(p pod) { podSecurity(p); security(p); p.Spec.DNSPolicy = corev1.DNSClusterFirst }, ""},
-		"requests and limits":  {func(p pod) { main(p).Resources.Limits = corev1.ResourceList{"cpu": resource.MustParse("1")} }, ""},
-		"host network":         {func(p pod) { p.Spec.HostNetwork, p.Spec.HostPID = true, true }, ""},
-		"own user":             {func(p pod) { security(p).RunAsUser = &own }, ""},
-		"no escalation":        {func(p pod) { security(p).AllowPrivilegeEscalation = new(false) }, ""},
-		"preStop exec":         {func(p pod) { hook(p).PreStop = &corev1.LifecycleHandler{Exec: &corev1.ExecAction{}} }, ""},
+		"plain":               {func(p pod) {}, ""},
+		"defaults":            {func(p pod) { podSecurity(p); security(p); p.Spec.DNSPolicy = corev1.DNSClusterFirst }, ""},
+		"requests and limits": {func(p pod) { main(p).Resources.Limits = corev1.ResourceList{"cpu": resource.MustParse("1")} }, ""},
+		"host network":        {func(p pod) { p.Spec.HostNetwork, p.Spec.HostPID = true, true }, ""},
+		"own user":            {func(p pod) { security(p).RunAsUser = &own }, ""},
+		"no escalation":       {func(p pod) { security(p).AllowPrivilegeEscalation = new(false) }, ""},
+		"hooks": {func(p pod) {
+			hook(p).PreStop = &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{}}
+			main(p).Lifecycle.PostStart = &corev1.LifecycleHandler{Exec: &corev1.ExecAction{}}
+		}, ""},
+		"probes": {func(p pod) {
+			main(p).LivenessProbe, main(p).ReadinessProbe, main(p).StartupProbe = &corev1.Probe{}, &corev1.Probe{}, &corev1.Probe{}
+		}, ""},
+		"sidecar and restart rules": {func(p pod) {
+			p.Spec.InitContainers = []corev1.Container{*main(p)}
+			p.Spec.InitContainers[0].RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+			main(p).RestartPolicy, main(p).RestartPolicyRules = new(corev1.ContainerRestartPolicyNever), make([]corev1.ContainerRestartRule, 1)
+		}, ""},
 		"stop signal":          {func(p pod) { hook(p).StopSignal = new(corev1.SIGUSR1) }, ""},
 		"unknown stop signal":  {func(p pod) { hook(p).StopSignal = new(corev1.Signal("SIGNO")) }, "spec.containers[0].lifecycle.stopSignal"},
 		"no command":           {func(p pod) { main(p).Command = nil }, "spec.containers[0].command"},
@@ -71,20 +81,9 @@ func TestUnsupportedField(t *testing.T) {
 		"resource claims":      {func(p pod) { p.Spec.ResourceClaims = make([]corev1.PodResourceClaim, 1) }, "spec.resourceClaims"},
 		"gang":                 {func(p pod) { p.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{} }, "spec.schedulingGroup"},
 		"container claims":     {func(p pod) { main(p).Resources.Claims = make([]corev1.ResourceClaim, 1) }, "spec.containers[0].resources.claims"},
-		"liveness probe":       {func(p pod) { main(p).LivenessProbe = probe }, "spec.containers[0].livenessProbe"},
-		"readiness probe":      {func(p pod) { main(p).ReadinessProbe = probe }, "spec.containers[0].readinessProbe"},
-		"startup probe":        {func(p pod) { main(p).StartupProbe = probe }, "spec.containers[0].startupProbe"},
-		"postStart":            {func(p pod) { hook(p).PostStart = &corev1.LifecycleHandler{} }, "spec.containers[0].lifecycle.postStart"},
-		"preStop http":         {func(p pod) { hook(p).PreStop = &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{}} }, "spec.containers[0].lifecycle.preStop.httpGet"},
 		"stdin":                {func(p pod) { main(p).Stdin = true }, "spec.containers[0].stdin"},
 		"tty":                  {func(p pod) { main(p).TTY = true }, "spec.containers[0].tty"},
 		"message path":         {func(p pod) { main(p).TerminationMessagePath = "/tmp/why" }, "spec.containers[0].terminationMessagePath"},
-		"restart policy":       {func(p pod) { main(p).RestartPolicy = new(corev1.ContainerRestartPolicyNever) }, "spec.containers[0].restartPolicy"},
-		"sidecar": {func(p pod) {
-			p.Spec.InitContainers = []corev1.Container{*main(p)}
-			p.Spec.InitContainers[0].RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
-		}, "spec.initContainers[0].restartPolicy"},
-		"restart rules": {func(p pod) { main(p).RestartPolicyRules = make([]corev1.ContainerRestartRule, 1) }, "spec.containers[0].restartPolicyRules"},
 		"env from file": {func(p pod) {
 			main(p).Env = []corev1.EnvVar{{ValueFrom: &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{}}}}
 		}, "spec.containers[0].env[0].valueFrom.fileKeyRef"},
@@ -135,8 +134,8 @@ var decided = map[reflect.Type]map[string]string{
 	},
 	reflect.TypeFor[corev1.Container](): {
 		"Name": "done", "Image": "done", "Command": "done", "Args": "done", "WorkingDir": "done", "Ports": "informational", "EnvFrom": "done", "Env": "done", "Resources": "done",
-		"ResizePolicy": "resizing is not served", "RestartPolicy": "refused", "RestartPolicyRules": "refused", "VolumeMounts": "refused", "VolumeDevices": "refused",
-		"LivenessProbe": "refused", "ReadinessProbe": "refused", "StartupProbe": "refused", "Lifecycle": "done", "TerminationMessagePath": "refused",
+		"ResizePolicy": "resizing is not served", "RestartPolicy": "done", "RestartPolicyRules": "done", "VolumeMounts": "refused", "VolumeDevices": "refused",
+		"LivenessProbe": "done", "ReadinessProbe": "done", "StartupProbe": "done", "Lifecycle": "done", "TerminationMessagePath": "refused",
 		"TerminationMessagePolicy": "done", "ImagePullPolicy": "nothing is pulled", "SecurityContext": "done", "Stdin": "refused", "StdinOnce": "of Stdin", "TTY": "refused",
 	},
 	reflect.TypeFor[corev1.SecurityContext](): {
@@ -148,8 +147,8 @@ var decided = map[reflect.Type]map[string]string{
 		"SupplementalGroupsPolicy": "of supplementalGroups", "FSGroup": "refused", "Sysctls": "refused", "FSGroupChangePolicy": "of fsGroup", "SeccompProfile": "refused",
 		"AppArmorProfile": "refused", "SELinuxChangePolicy": "of seLinuxOptions",
 	},
-	reflect.TypeFor[corev1.Lifecycle]():        {"PostStart": "refused", "PreStop": "done", "StopSignal": "done"},
-	reflect.TypeFor[corev1.LifecycleHandler](): {"Exec": "done", "HTTPGet": "refused", "TCPSocket": "refused", "Sleep": "done"},
+	reflect.TypeFor[corev1.Lifecycle]():        {"PostStart": "done", "PreStop": "done", "StopSignal": "done"},
+	reflect.TypeFor[corev1.LifecycleHandler](): {"Exec": "done", "HTTPGet": "done", "TCPSocket": "fails, as with a kubelet", "Sleep": "done"},
 	reflect.TypeFor[corev1.EnvVarSource]():     {"FieldRef": "done", "ResourceFieldRef": "done", "ConfigMapKeyRef": "done", "SecretKeyRef": "done", "FileKeyRef": "refused"},
 	reflect.TypeFor[corev1.EnvFromSource]():    {"Prefix": "done", "ConfigMapRef": "done", "SecretRef": "done"},
 }

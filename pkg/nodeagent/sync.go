@@ -39,11 +39,12 @@ const statusDelay = 50 * time.Millisecond
 // configRetry is the delay before a container is tried again that could not be set up, for want of a configMap say.
 const configRetry = 10 * time.Second
 
-// podState is what the agent remembers of a Pod between two looks. All but gone, which Agent.mu guards, belongs to the one
-// worker that looks at the Pod at a time.
+// podState is what the agent remembers of a Pod between two looks. All but gone, which Agent.mu guards, and beside, belongs
+// to the one worker that looks at the Pod at a time.
 type podState struct {
 	namespace, name string
 	gone            bool
+	beside          *beside
 
 	prepared  bool
 	startTime metav1.Time
@@ -60,6 +61,10 @@ type podState struct {
 	deleted bool
 }
 
+func newPodState(namespace, name string) *podState {
+	return &podState{namespace: namespace, name: name, beside: newBeside()}
+}
+
 // syncPod looks at one Pod: it decides, acts, and writes the Pod's status. again says when to look again without being called.
 func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Duration, err error) {
 	a.mu.Lock()
@@ -70,7 +75,7 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 		return 0, nil
 	}
 	if gone {
-		return 0, a.cleanUp(podUID)
+		return 0, a.cleanUp(podUID, state)
 	}
 	pod, err := a.pods.Pods(state.namespace).Get(state.name)
 	if err != nil || pod.UID != podUID {
@@ -87,11 +92,15 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	if err := a.prepare(ctx, pod, state); err != nil {
 		return 0, err
 	}
+	a.tend(ctx, pod, state)
 	actions := computeActions(a.observe(pod, state))
-	a.stopContainers(ctx, pod, actions)
+	a.stopContainers(pod, state, actions.stop)
 	for _, start := range actions.start {
 		if err := a.startContainer(ctx, pod, state, start); err != nil {
 			return 0, err
+		}
+		if start.container.Lifecycle != nil && start.container.Lifecycle.PostStart != nil {
+			break // the others wait for its hook
 		}
 	}
 	return a.writeStatus(ctx, pod, state)
@@ -134,6 +143,7 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 // retire deals with a Pod whose end is on record in the API: what is in memory is dropped, and where it is being deleted, it is deleted for good.
 func (a *Agent) retire(ctx context.Context, pod *corev1.Pod, state *podState) error {
 	a.runtime.Forget(pod.UID)
+	state.beside.keepOnly(nil)
 	state.prepared = false
 	state.messages, state.waiting, state.retryAt, state.said = nil, nil, nil, nil
 	if pod.DeletionTimestamp == nil {
@@ -158,7 +168,8 @@ func (a *Agent) deleteFinally(ctx context.Context, pod *corev1.Pod, state *podSt
 }
 
 // cleanUp ends what still runs of a Pod whose object is gone, at once, and deletes its files. It is called again when a container has ended.
-func (a *Agent) cleanUp(podUID types.UID) error {
+func (a *Agent) cleanUp(podUID types.UID, state *podState) error {
+	state.beside.keepOnly(nil)
 	running := false
 	for _, container := range a.runtime.Containers(podUID) {
 		if container.Running {
@@ -201,13 +212,10 @@ func (a *Agent) prepare(ctx context.Context, pod *corev1.Pod, state *podState) e
 // observe gathers what the rules look at.
 func (a *Agent) observe(pod *corev1.Pod, state *podState) observation {
 	observed := observation{
-		pod: pod, startTime: state.startTime, containers: map[string]history{}, waiting: state.waiting, messages: state.messages,
+		pod: pod, startTime: state.startTime, containers: histories(a.runtime.Containers(pod.UID)), waiting: state.waiting, messages: state.messages,
 		unsupported: unsupportedField(pod), startNothing: a.stopping.Load(), nodeIP: a.nodeIP(), now: a.config.Clock.Now(),
 	}
-	for _, container := range a.runtime.Containers(pod.UID) {
-		name := container.ID.Container
-		observed.containers[name] = append(observed.containers[name], container)
-	}
+	state.beside.observe(&observed)
 	addLost(&observed)
 	for name, attempts := range observed.containers {
 		container := findContainer(pod, name)
@@ -221,6 +229,15 @@ func (a *Agent) observe(pod *corev1.Pod, state *podState) observation {
 		}
 	}
 	return observed
+}
+
+// histories sorts attempts by container.
+func histories(attempts []runtime.Container) map[string]history {
+	sorted := map[string]history{}
+	for _, attempt := range attempts {
+		sorted[attempt.ID.Container] = append(sorted[attempt.ID.Container], attempt)
+	}
+	return sorted
 }
 
 // addLost adds the containers that the API says were started and that no record here knows: the root folder was lost. None

@@ -77,6 +77,9 @@ var importCases = []struct {
 	{folder: "pkg/registry/batch/job", imports: kubernetes + "/pkg/apis/core/validation", refused: true},
 	{folder: "pkg/controller/job", imports: kubernetes + "/pkg/controller/job", refused: true},
 	{folder: "pkg/nodeagent", imports: kubernetes + "/pkg/kubelet/types", refused: true},
+	{folder: "pkg/nodeagent", imports: kubernetes + "/pkg/probe/http", refused: true},
+	{folder: "pkg/nodeagent/probe", imports: kubernetes + "/pkg/probe/http"},
+	{folder: "pkg/nodeagent/probe", imports: kubernetes + "/pkg/kubelet/types", refused: true},
 	{folder: "cmd/apiserver", imports: kubernetes + "/pkg/apis/core/install", refused: true},
 	{folder: "test/integration", imports: kubernetes + "/pkg/apis/batch", refused: true},
 }

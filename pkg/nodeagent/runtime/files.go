@@ -47,12 +47,16 @@ const (
 type intent struct {
 	BootID    string        `json:"bootID"`
 	Backoff   time.Duration `json:"backoff,omitempty"`
+	Round     int           `json:"round,omitempty"`
 	CreatedAt time.Time     `json:"createdAt"`
 }
 
 // stopRecord says that the end of an attempt was asked for; its hook doesn't run again.
 type stopRecord struct {
 	RequestedAt time.Time `json:"requestedAt"`
+	// Deadline is when the grace period ends: another agent must not give more.
+	Deadline time.Time `json:"deadline"`
+	Reason   string    `json:"reason,omitempty"`
 }
 
 func (p *Process) podDir(podUID types.UID) string {

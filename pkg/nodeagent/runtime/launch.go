@@ -39,7 +39,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	if err := contextError(ctx); err != nil {
 		return Container{}, err
 	}
-	started := newEntry(Container{ID: request.ID, StartedAt: time.Now(), Backoff: request.Backoff})
+	started := newEntry(Container{ID: request.ID, StartedAt: time.Now(), Backoff: request.Backoff, Round: request.Round})
 	if err := p.beginStart(started); err != nil {
 		return Container{}, err
 	}
@@ -58,7 +58,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 		Argv: request.Argv, Env: request.Env, WorkingDir: request.WorkingDir,
 		View: view, NoNewPrivileges: request.NoNewPrivileges, StopSignal: int(request.StopSignal), Grace: request.Grace,
 		AgentPID: os.Getpid(),
-	}, lock)
+	}, stdio{stdin: lock})
 	if err != nil {
 		// Nothing was started: take the intent back.
 		return Container{}, errors.Join(err, p.removeAttempt(request.ID))
@@ -117,7 +117,7 @@ func (p *Process) recordIntent(request StartRequest) (*os.File, error) {
 	if err := os.MkdirAll(p.containerDir(request.ID), 0o700); err != nil {
 		return nil, fmt.Errorf("make container folder: %w", err)
 	}
-	record := intent{BootID: p.bootID, Backoff: request.Backoff, CreatedAt: time.Now()}
+	record := intent{BootID: p.bootID, Backoff: request.Backoff, Round: request.Round, CreatedAt: time.Now()}
 	if err := supervisor.WriteRecord(p.path(request.ID, supervisor.SuffixIntent), record); err != nil {
 		return nil, err
 	}
@@ -143,8 +143,8 @@ type child struct {
 	spec   *os.File // the writing end, open only with a lifeline
 }
 
-// launch starts a supervisor and hands it the spec. lock may be nil, for a hook.
-func (p *Process) launch(spec supervisor.Spec, lock *os.File) (*child, error) {
+// launch starts a supervisor and hands it the spec.
+func (p *Process) launch(spec supervisor.Spec, files stdio) (*child, error) {
 	specRead, specWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start supervisor: %w", err)
@@ -156,7 +156,7 @@ func (p *Process) launch(spec supervisor.Spec, lock *os.File) (*child, error) {
 		return nil, fmt.Errorf("start supervisor: %w", err)
 	}
 	defer reportWrite.Close()
-	started, err := p.fork(specRead, lock, reportWrite)
+	started, err := p.fork(specRead, reportWrite, files)
 	if err != nil {
 		_, _ = specWrite.Close(), reportRead.Close()
 		return nil, err
@@ -178,20 +178,22 @@ func (p *Process) launch(spec supervisor.Spec, lock *os.File) (*child, error) {
 
 // fork starts the executable under the supervisor's name, in a session of its own: what ends the server's terminal or
 // process group must not reach it.
-func (p *Process) fork(spec, lock, report *os.File) (*child, error) {
+func (p *Process) fork(spec, report *os.File, files stdio) (*child, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("start supervisor: %w", err)
 	}
 	defer null.Close()
-	if lock == nil {
-		lock = null
+	for _, file := range []**os.File{&files.stdin, &files.stdout, &files.stderr} {
+		if *file == nil {
+			*file = null
+		}
 	}
 	pidfd := -1
 	pid, err := syscall.ForkExec(p.supervisorPath, []string{supervisor.Marker}, &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   supervisor.Environment(),
-		Files: []uintptr{spec.Fd(), null.Fd(), null.Fd(), lock.Fd(), report.Fd()},
+		Files: []uintptr{spec.Fd(), files.stdout.Fd(), files.stderr.Fd(), files.stdin.Fd(), report.Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
 	})
 	if err != nil {

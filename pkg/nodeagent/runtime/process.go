@@ -70,8 +70,10 @@ type entry struct {
 	Container
 	pidfd      *os.File // of the supervisor; nil once it ended
 	stopBefore time.Time
-	done       chan struct{} // closed when Running becomes false
-	kept       bool          // it is in podEntry.containers
+	// stopRecorded is the end of the grace period that an earlier agent gave; zero: none did.
+	stopRecorded time.Time
+	done         chan struct{} // closed when Running becomes false
+	kept         bool          // it is in podEntry.containers
 }
 
 // newEntry returns the attempt as one that runs.

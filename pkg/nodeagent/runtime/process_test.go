@@ -315,13 +315,6 @@ func TestStop(t *testing.T) {
 			// With a trap: a shell drops a SIGINT that comes while a command of its script is about to end well.
 			script: "trap 'exit 130' INT; touch ready; while :; do sleep 0.01; done", options: StopOptions{Signal: syscall.SIGINT, Grace: time.Minute}, wantCode: 130,
 		},
-		"hook first": {
-			script: "touch ready; while [ ! -e hooked ]; do sleep 0.01; done; echo hooked; sleep 1000",
-			options: StopOptions{Signal: syscall.SIGTERM, Grace: time.Minute, Hook: &Hook{
-				Argv: []string{"sh", "-c", "touch hooked; sleep 0.1"}, Env: []string{"PATH=/usr/bin:/bin"},
-			}},
-			wantCode: 143, wantLog: "stdout F hooked",
-		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -330,9 +323,6 @@ func TestStop(t *testing.T) {
 			id := ID{PodUID: "pod", Container: "main"}
 			f.start(t, id, test.script)
 			workingDir := f.WorkingDir(id.PodUID)
-			if test.options.Hook != nil {
-				test.options.Hook.WorkingDir = workingDir
-			}
 			waitFor(t, "the script", func() bool {
 				_, err := os.Stat(filepath.Join(workingDir, "ready"))
 				return err == nil

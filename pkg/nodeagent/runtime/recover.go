@@ -97,9 +97,9 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 	if err := readLenient(ctx, p.path(id, supervisor.SuffixIntent), &record); err != nil {
 		return err
 	}
-	found := newEntry(Container{ID: id, StartedAt: record.CreatedAt, Backoff: record.Backoff})
-	if _, err := os.Stat(p.path(id, supervisor.SuffixStop)); err == nil {
-		found.Stopping = true
+	found := newEntry(Container{ID: id, StartedAt: record.CreatedAt, Backoff: record.Backoff, Round: record.Round})
+	if err := p.recoverStop(ctx, found); err != nil {
+		return err
 	}
 	// The lock is looked at before the records: a supervisor that ends in between has written its record by then.
 	supervised := p.supervised(id)
@@ -146,6 +146,20 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 		found.apply(exit)
 	}
 	p.keep(found)
+	return nil
+}
+
+// recoverStop takes in that an earlier agent asked for the end of the attempt.
+func (p *Process) recoverStop(ctx context.Context, found *entry) error {
+	path := p.path(found.ID, supervisor.SuffixStop)
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	var record stopRecord
+	if err := readLenient(ctx, path, &record); err != nil {
+		return err
+	}
+	found.Stopping, found.StopReason, found.stopRecorded = true, record.Reason, record.Deadline
 	return nil
 }
 

@@ -235,7 +235,7 @@ func TestOrphanRecordsItsResult(t *testing.T) {
 	child, err := f.launch(supervisor.Spec{
 		Dir: f.containerDir(id), Attempt: "0", Argv: []string{"sh", "-c", "exit 3"}, Env: []string{"PATH=/usr/bin:/bin"}, WorkingDir: "/",
 		AgentPID: os.Getppid(), // not the supervisor's parent
-	}, lock)
+	}, stdio{stdin: lock})
 	_ = lock.Close()
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestHalfASpecStartsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := f.fork(specRead, lock, reportWrite)
+	child, err := f.fork(specRead, reportWrite, stdio{stdin: lock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
 	"syscall"
 	"time"
 
@@ -57,6 +59,10 @@ type Runtime interface {
 	// Stop asks for the end of a running container and returns at once. Asking again can only shorten the grace. Of a container that
 	// has ended it is a no-op.
 	Stop(id ID, options StopOptions)
+	// Exec runs a command beside a running container and waits for its end; its exit code is 128 plus the signal's number where a signal ended it. At
+	// the end of ctx, of the container or of this process, the command is killed with all that it started: the error is the cause of the former, ErrNotRunning of the
+	// latter. A command that can't be run is a *StartError.
+	Exec(ctx context.Context, id ID, command Command) (code int, err error)
 	// LogPath is where the output of an attempt is, in the log format of the CRI. The file may not exist.
 	LogPath(id ID) string
 	// Done returns a channel that is closed once the attempt has ended and its log is complete. Of an attempt that isn't known, one of a
@@ -122,8 +128,11 @@ type Container struct {
 	Message string
 	// Backoff is what StartRequest said.
 	Backoff time.Duration
-	// Stopping is true once Stop was called, even by an earlier agent.
-	Stopping bool
+	// Round is what StartRequest said.
+	Round int
+	// Stopping is true once Stop was called, even by an earlier agent. StopReason is what its options said the first time.
+	Stopping   bool
+	StopReason string
 }
 
 // StartRequest says what to run.
@@ -141,6 +150,8 @@ type StartRequest struct {
 	NoNewPrivileges bool
 	// Backoff is kept with the attempt for whoever decides about the next one.
 	Backoff time.Duration
+	// Round is kept with the attempt: it numbers the times that all containers of the Pod were started anew.
+	Round int
 	// StopSignal and Grace are used when something else than the agent asks the supervisor to end the container.
 	StopSignal syscall.Signal
 	Grace      time.Duration
@@ -149,18 +160,32 @@ type StartRequest struct {
 // StopOptions say how to end a container.
 type StopOptions struct {
 	Signal syscall.Signal
-	// Grace is the time between the signal and SIGKILL, the hook included. Zero kills at once, without hook and signal.
+	// Grace is the time from the call to SIGKILL, hook and waiting included; a signal that is sent late leaves 2 s. Zero kills at once, without
+	// hook, waiting and signal.
 	Grace time.Duration
-	// Hook runs before the signal, at most for Grace; nil: none. It runs once, however often Stop is called and agents restart.
-	Hook *Hook
+	// Hook is called before the signal; nil: none. Its context ends with the grace period. It is called once, however often Stop is called
+	// and agents restart.
+	Hook func(ctx context.Context)
+	// After names attempts that end before the signal is sent. They are waited for after the hook, at most for what remains of Grace.
+	After []ID
+	// Reason is kept with the attempt.
+	Reason string
 }
 
-// Hook is a command run beside a container, or a time to wait.
-type Hook struct {
-	// Sleep is waited for where Argv is empty.
-	Sleep      time.Duration
+// Command is a command run beside the processes of a running container.
+type Command struct {
+	// Argv, Env and WorkingDir are as of StartRequest.
 	Argv, Env  []string
 	WorkingDir string
-	// Failed is called where the hook failed; it must not block. The container is ended all the same.
-	Failed func(error)
+	// Stdin, Stdout and Stderr are the command's; nil: the null device. The caller closes them.
+	Stdin, Stdout, Stderr *os.File
 }
+
+// ErrNotRunning is why nothing is run beside a container that doesn't run.
+var ErrNotRunning = errors.New("the container is not running")
+
+// StartError is a command that couldn't be run.
+type StartError struct{ Message string }
+
+// Error implements error.
+func (e *StartError) Error() string { return e.Message }

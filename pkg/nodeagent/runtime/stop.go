@@ -17,10 +17,10 @@ limitations under the License.
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,35 +37,75 @@ func (p *Process) Stop(id ID, options StopOptions) {
 	deadline := time.Now().Add(options.Grace)
 	p.mu.Lock()
 	entry := p.find(id)
+	if entry != nil && !entry.stopRecorded.IsZero() && entry.stopRecorded.Before(deadline) {
+		deadline = entry.stopRecorded
+	}
 	if entry == nil || !entry.Running || (!entry.stopBefore.IsZero() && !deadline.Before(entry.stopBefore)) {
 		p.mu.Unlock()
 		return
 	}
 	repeated := entry.Stopping
-	entry.Stopping = true
+	if !repeated {
+		entry.Stopping, entry.StopReason = true, options.Reason
+	}
 	entry.stopBefore = deadline
+	done := entry.done
 	p.mu.Unlock()
-	go p.stop(id, options, deadline, repeated)
+	go p.stop(id, options, deadline, repeated, done)
 }
 
-// stop runs the hook, unless the end was asked for before, and passes the request on to the supervisor.
-func (p *Process) stop(id ID, options StopOptions, deadline time.Time, repeated bool) {
+// stop runs the hook, unless the end was asked for before, waits for others that end first, and passes the request on to the supervisor.
+func (p *Process) stop(id ID, options StopOptions, deadline time.Time, repeated bool, done <-chan struct{}) {
 	logger := klog.Background().WithValues("podUID", id.PodUID, "container", id.Container, "attempt", id.Attempt)
 	if !repeated {
 		// Failing to write it means that an agent restarted meanwhile would run the hook again: no reason not to stop.
-		if err := supervisor.WriteRecord(p.path(id, supervisor.SuffixStop), stopRecord{RequestedAt: time.Now()}); err != nil {
+		record := stopRecord{RequestedAt: time.Now(), Deadline: deadline, Reason: options.Reason}
+		if err := supervisor.WriteRecord(p.path(id, supervisor.SuffixStop), record); err != nil {
 			logger.Error(err, "Failed to record the stop of a container")
 		}
 	}
-	if options.Hook != nil && !repeated && options.Grace > 0 {
-		if err := p.runHook(options.Hook, options.Grace); err != nil && options.Hook.Failed != nil {
-			options.Hook.Failed(err)
-		}
-		options.Grace = max(minimumGrace, time.Until(deadline))
+	if options.Grace > 0 && p.prepareStop(options, deadline, repeated, done) {
+		// The signal comes late, but never with SIGKILL at its heels.
+		deadline = later(deadline, time.Now().Add(minimumGrace))
 	}
-	if err := p.sendStop(id, supervisor.StopRequest(options.Signal, options.Grace)); err != nil {
+	grace := time.Until(deadline)
+	if err := p.sendStop(id, supervisor.StopRequest(options.Signal, grace)); err != nil {
 		logger.Error(err, "Failed to stop a container")
 	}
+}
+
+// prepareStop runs the hook and waits for others, both at most until the deadline or the end of the container itself. It returns whether there was anything to do.
+func (p *Process) prepareStop(options StopOptions, deadline time.Time, repeated bool, done <-chan struct{}) bool {
+	runsHook := options.Hook != nil && !repeated
+	if !runsHook && len(options.After) == 0 {
+		return false
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	go func() {
+		select {
+		case <-done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if runsHook {
+		options.Hook(ctx)
+	}
+	for _, other := range options.After {
+		select {
+		case <-p.Done(other):
+		case <-ctx.Done():
+		}
+	}
+	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // sendStop writes to the control pipe. A supervisor that has just been started may not listen yet; one that ended never will.
@@ -86,36 +126,4 @@ func (p *Process) sendStop(id ID, request string) error {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-}
-
-// runHook runs a hook under a supervisor of its own, so that nothing of it is left when it ends, runs into the timeout, or the agent dies.
-func (p *Process) runHook(hook *Hook, timeout time.Duration) error {
-	if len(hook.Argv) == 0 {
-		time.Sleep(min(hook.Sleep, timeout))
-		return nil
-	}
-	child, err := p.launch(supervisor.Spec{
-		Argv: hook.Argv, Env: hook.Env, WorkingDir: hook.WorkingDir, StopSignal: int(syscall.SIGKILL), Lifeline: true,
-	}, nil)
-	if err != nil {
-		return err
-	}
-	report, err := child.readReport(timeout)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_ = child.spec.Close() // the lifeline
-	}
-	child.discard()
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("the hook did not end within %v", timeout)
-	case err != nil:
-		return fmt.Errorf("the hook's supervisor failed: %w", err)
-	case report.Exit == nil:
-		return errors.New("the hook's supervisor didn't say how it ended")
-	case report.Exit.StartError != "":
-		return errors.New(report.Exit.StartError)
-	case report.Exit.Code != 0:
-		return fmt.Errorf("the hook ended with exit code %d", report.Exit.Code)
-	}
-	return nil
 }

@@ -36,7 +36,8 @@ const Marker = "jobserver-supervisor"
 const (
 	// SpecFD is where the Spec is read from, as one JSON value. With Spec.Lifeline the pipe stays open.
 	SpecFD = 0
-	// LockFD is the intent record, locked. It is held open until the supervisor ends, and that is its only use.
+	// LockFD is the intent record, locked. It is held open until the supervisor ends, and that is its only use. Of a command beside a
+	// container, which has no record, it is the standard input; standard output and error are the supervisor's own.
 	LockFD = 3
 	// ReportFD is a pipe on which one Report is written.
 	ReportFD = 4
@@ -49,8 +50,8 @@ func Environment() []string { return []string{"GOMAXPROCS=1", "GOGC=50"} }
 // Spec says what to run. It reaches the supervisor through a pipe: an argument list would show the secrets of the
 // environment to every user of the machine, and a file would leave them on disk.
 type Spec struct {
-	// Dir and Attempt name the files of the attempt: Dir/Attempt.log and so on. With an empty Dir nothing is recorded
-	// and output is thrown away: the command is a hook, and the Report says how it ended.
+	// Dir and Attempt name the files of the attempt: Dir/Attempt.log and so on. With an empty Dir nothing is recorded: the command
+	// runs beside a container, and the Report says how it ended.
 	Dir, Attempt string
 	// Argv is the command and its arguments; never empty. Argv[0] is looked up in the PATH of Env.
 	Argv []string
@@ -74,7 +75,7 @@ type Spec struct {
 }
 
 // Report is what the supervisor tells the process that started it, once. A container's Report comes as soon as the
-// command runs (Running) or can't be started (Exit); a hook's when it has ended (Exit).
+// command runs (Running) or can't be started (Exit); that of a command beside a container when it has ended (Exit).
 type Report struct {
 	Running *Running `json:"running,omitempty"`
 	Exit    *Exit    `json:"exit,omitempty"`
@@ -102,7 +103,7 @@ type supervision struct {
 	// signals are those sent to the supervisor itself.
 	signals chan os.Signal
 	state   Running
-	log     *logFile // nil for a hook
+	log     *logFile // nil beside a container
 	pumps   sync.WaitGroup
 	stop    stopper
 }
@@ -137,7 +138,8 @@ func run() int {
 	return s.finish(Exit{Code: code, Signal: signal, StartedAt: s.state.StartedAt, FinishedAt: time.Now()}, control)
 }
 
-func (s *supervision) isHook() bool { return s.spec.Dir == "" }
+// isBeside tells whether the command runs beside a container, and is none itself.
+func (s *supervision) isBeside() bool { return s.spec.Dir == "" }
 
 // isOrphan tells whether the agent that started the supervisor is gone, which the kernel shows by giving it another parent.
 func (s *supervision) isOrphan() bool { return os.Getppid() != s.spec.AgentPID }
@@ -148,7 +150,7 @@ func (s *supervision) path(suffix string) string {
 
 // prepare opens the control pipe and the log and writes the first running record: from here on the command may have run.
 func (s *supervision) prepare() (control *os.File, err error) {
-	if s.isHook() {
+	if s.isBeside() {
 		return nil, nil
 	}
 	// Open for writing too, so that the pipe never reports its end when an agent closes it.
@@ -170,13 +172,16 @@ func (s *supervision) prepare() (control *os.File, err error) {
 
 // start starts the command and the pumps of its output, and says so.
 func (s *supervision) start() *startError {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return &startError{CodeNotExecutable, err.Error()}
-	}
-	defer null.Close()
-	stdout, stderr := null, null
-	if s.log != nil {
+	stdin, stdout, stderr := os.Stdin, os.Stdout, os.Stderr
+	if s.isBeside() {
+		stdin = os.NewFile(LockFD, "stdin")
+	} else {
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			return &startError{CodeNotExecutable, err.Error()}
+		}
+		defer null.Close()
+		stdin = null
 		for name, target := range map[string]**os.File{"stdout": &stdout, "stderr": &stderr} {
 			read, write, err := os.Pipe()
 			if err != nil {
@@ -193,7 +198,7 @@ func (s *supervision) start() *startError {
 	s.state.StartedAt = time.Now()
 	var pid int
 	startErr := inView(s.spec.View, s.spec.Join, func() (err *startError) {
-		pid, err = start(&s.spec, null, stdout, stderr)
+		pid, err = start(&s.spec, stdin, stdout, stderr)
 		return err
 	})
 	if startErr != nil {
@@ -204,7 +209,7 @@ func (s *supervision) start() *startError {
 	if process, err := ReadProcess(pid); err == nil {
 		s.state.Start = process.Start
 	}
-	if !s.isHook() {
+	if !s.isBeside() {
 		// Failing to write leaves the first running record in place. It lacks what a later agent needs to clean up after a
 		// supervisor that is killed, and nothing else: no reason to end the command.
 		_ = WriteRecord(s.path(SuffixRunning), s.state)
@@ -284,7 +289,7 @@ func (s *supervision) finish(exit Exit, control *os.File) int {
 	case <-drained:
 	case <-time.After(drainTimeout):
 	}
-	if s.isHook() {
+	if s.isBeside() {
 		s.tell(Report{Exit: &exit})
 		return exitOK
 	}
