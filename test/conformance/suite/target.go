@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -39,10 +40,11 @@ type Target struct {
 	// Version is the server's version, as kubectl version shows it.
 	Version string
 
-	config   *rest.Config
-	client   *http.Client
-	features sets.Set[Feature]
-	accounts bool
+	config     *rest.Config
+	client     *http.Client
+	features   sets.Set[Feature]
+	accounts   bool
+	kubernetes bool
 }
 
 // Connect finds out what the server that config leads to is and has. It fails where it doesn't serve Jobs through the group.
@@ -96,6 +98,8 @@ func (t *Target) probe(ctx context.Context, kube kubernetes.Interface) error {
 	// All servers of Jobs that there are have one; a test of propagation fails where it is switched off.
 	set(FeatureGarbageCollector, true)
 	set(FeatureProtobuf, true)
+	// A standalone jobserver has Jobs and what they need; a cluster has Deployments too.
+	t.kubernetes = served(api, appsv1.SchemeGroupVersion, "deployments")
 	t.accounts = served(api, core, "serviceaccounts")
 	nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -120,9 +124,8 @@ func served(api discovery.DiscoveryInterface, groupVersion schema.GroupVersion, 
 // Group is the group that the server is judged by.
 func (t *Target) Group() string { return t.Jobs.Group }
 
-// isKubernetes tells whether the server is one of Kubernetes, whose known defects are not held against it. jobserver says in its
-// version that it is none.
-func (t *Target) isKubernetes() bool { return !strings.Contains(t.Version, "jobserver") }
+// isKubernetes tells whether it is Kubernetes' own Jobs that are judged, whose known defects are not held against it.
+func (t *Target) isKubernetes() bool { return t.kubernetes && t.Group() == GroupKubernetes }
 
 // Has tells whether the server has a feature.
 func (t *Target) Has(feature Feature) bool { return t.features.Has(feature) }

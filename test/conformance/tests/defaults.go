@@ -59,10 +59,6 @@ func init() {
 	replacementOf := func(job *batchv1.Job) batchv1.PodReplacementPolicy {
 		return or(job.Spec.PodReplacementPolicy, "absent")
 	}
-	inGroup := func(group string, test suite.Test) suite.Test {
-		test.Group = group
-		return test
-	}
 	ignoreDisruption := podFailurePolicy(batchv1.PodFailurePolicyRule{
 		Action:          batchv1.PodFailurePolicyActionIgnore,
 		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget}},
