@@ -48,6 +48,8 @@ type ExtraConfig struct {
 type CoreConfig struct {
 	// Logs answers requests for Pod logs.
 	Logs core.LogSource
+	// Kubelets are how nodes are reached.
+	Kubelets *core.Kubelets
 }
 
 // Config is the configuration of a server, complete or not.
@@ -105,6 +107,7 @@ func (c completedConfig) installCore(server *genericapiserver.GenericAPIServer) 
 		Codecs:            Codecs,
 		RESTOptionsGetter: c.generic.RESTOptionsGetter,
 		PodLogs:           c.extra.Core.Logs,
+		Kubelets:          c.extra.Core.Kubelets,
 	})
 	if err != nil {
 		return err

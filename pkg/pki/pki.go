@@ -87,6 +87,9 @@ func Ensure(dir string, hosts []string, clk clock.PassiveClock) (*Bundle, error)
 	return &Bundle{CA: ca.Cert, Serving: serving.KeyPair, Admin: admin.KeyPair}, nil
 }
 
+// AdminFiles are where the administrator's certificate and key are in the folder dir.
+func AdminFiles(dir string) (certPath, keyPath string) { return folder{path: dir}.paths("admin") }
+
 // EnsureServing is Ensure for a server that knows its clients by other means: it has no administrator.
 func EnsureServing(dir string, hosts []string, clk clock.PassiveClock) (*Bundle, error) {
 	folder, ca, err := open(dir, clk)

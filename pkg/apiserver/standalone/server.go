@@ -42,7 +42,9 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/datadir"
 	"github.com/jobserver-dev/jobserver/pkg/etcd"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent"
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/kubelet"
 	"github.com/jobserver-dev/jobserver/pkg/pki"
+	"github.com/jobserver-dev/jobserver/pkg/registry/core"
 )
 
 // How long each stage of stopping may take. Together they stay below the ten seconds that service managers commonly wait.
@@ -63,6 +65,8 @@ type Server struct {
 	url    string
 	client *restclient.Config
 	agent  *nodeagent.Agent
+	// kubelet is the agent's API.
+	kubelet *kubelet.Local
 
 	etcd       *etcd.Server // nil: etcd is elsewhere
 	etcdClient *clientv3.Client
@@ -190,8 +194,12 @@ func (s *Server) newAPI(config *apiserver.Config, options Options) (*genericapis
 	}
 	config.Extra.BatchV1Profile = &options.BatchV1Profile
 	config.Extra.Core = &apiserver.CoreConfig{}
+	config.Extra.Core.Kubelets = &core.Kubelets{}
+	config.Extra.Core.Kubelets.ClientCertFile, config.Extra.Core.Kubelets.ClientKeyFile = pki.AdminFiles(s.dir.PKI())
 	if s.agent != nil {
+		s.kubelet = kubelet.ServeLocal(kubelet.NewHandler(s.agent))
 		config.Extra.Core.Logs = s.agent
+		config.Extra.Core.Kubelets.LocalNode, config.Extra.Core.Kubelets.DialLocal = options.NodeName, s.kubelet.Dial
 	}
 	config.Generic.ShutdownWatchTerminationGracePeriod = endWatches
 	api, err := config.Complete().New()

@@ -42,6 +42,15 @@ type Host interface {
 	// OpenLog returns what a container printed. With Follow the reader ends with the container; the end of ctx ends it
 	// too. The caller closes it. Errors are those of the API.
 	OpenLog(ctx context.Context, pod *corev1.Pod, container string, opts *corev1.PodLogOptions) (io.ReadCloser, error)
+	// Running returns nil where the container runs, else why nothing can be connected with it. An empty name means any.
+	Running(pod *corev1.Pod, container string) error
+	// Exec runs a command in a container and returns when it has ended; a non-zero exit code is an exec.ExitError of k8s.io/utils.
+	// The end of ctx ends the command.
+	Exec(ctx context.Context, pod *corev1.Pod, container string, command []string, streams Streams) error
+	// Attach connects the streams with those of the container, from now on, until it or ctx ends.
+	Attach(ctx context.Context, pod *corev1.Pod, container string, streams Streams) error
+	// PortForward connects stream with a port of the Pod until either side ends, or ctx does.
+	PortForward(ctx context.Context, pod *corev1.Pod, port int32, stream io.ReadWriteCloser) error
 }
 
 // NewHandler returns the API of host, without authentication: see Auth.
@@ -49,6 +58,16 @@ func NewHandler(host Host) http.Handler {
 	server := &server{host: host}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", server.containerLogs)
+	for prefix, handler := range map[string]http.HandlerFunc{"/exec": server.exec, "/attach": server.attach} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			mux.HandleFunc(method+" "+prefix+"/{namespace}/{pod}/{container}", handler)
+			mux.HandleFunc(method+" "+prefix+"/{namespace}/{pod}/{uid}/{container}", handler)
+		}
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		mux.HandleFunc(method+" /portForward/{namespace}/{pod}", server.portForward)
+		mux.HandleFunc(method+" /portForward/{namespace}/{pod}/{uid}", server.portForward)
+	}
 	mux.HandleFunc("GET /pods", server.pods)
 	mux.HandleFunc("GET /pods/", server.pods)
 	mux.Handle("GET /metrics", legacyregistry.Handler())

@@ -39,6 +39,8 @@ type fakeHost struct {
 	log     io.Reader
 	err     error
 	ready   error
+	// run is what Exec, with a command, and Attach do.
+	run func(ctx context.Context, command []string, streams Streams) error
 }
 
 var onlyPod = &corev1.Pod{
@@ -64,6 +66,18 @@ func (h *fakeHost) OpenLog(_ context.Context, _ *corev1.Pod, container string, o
 		h.log = strings.NewReader("log of " + container + "\n")
 	}
 	return io.NopCloser(h.log), nil
+}
+
+func (h *fakeHost) Running(*corev1.Pod, string) error { return h.err }
+func (h *fakeHost) Exec(ctx context.Context, _ *corev1.Pod, _ string, command []string, streams Streams) error {
+	return h.run(ctx, command, streams)
+}
+func (h *fakeHost) Attach(ctx context.Context, _ *corev1.Pod, _ string, streams Streams) error {
+	return h.run(ctx, nil, streams)
+}
+func (h *fakeHost) PortForward(_ context.Context, _ *corev1.Pod, port int32, stream io.ReadWriteCloser) error {
+	_, err := fmt.Fprintf(stream, "port %d", port)
+	return err
 }
 
 // get returns the code and the body of the answer to a GET.

@@ -179,6 +179,8 @@ type Command struct {
 	WorkingDir string
 	// Stdin, Stdout and Stderr are the command's; nil: the null device. The caller closes them.
 	Stdin, Stdout, Stderr *os.File
+	// TTY makes the terminal that Stdin is the controlling one of the command's session.
+	TTY bool
 }
 
 // ErrNotRunning is why nothing is run beside a container that doesn't run.

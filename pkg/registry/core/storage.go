@@ -43,9 +43,9 @@ const DefaultEventTTL = time.Hour
 // LogSource opens a container's log. The node agent implements it.
 type LogSource = pod.LogSource
 
-// LongRunningSubresources names the subresources whose requests may last: a followed log. The server's LongRunningFunc
+// LongRunningSubresources names the subresources whose requests may last: a followed log, streams. The server's LongRunningFunc
 // must know them, or its time limit for ordinary requests, a minute by default, cuts them off.
-func LongRunningSubresources() []string { return []string{"log"} }
+func LongRunningSubresources() []string { return []string{"log", "exec", "attach", "portforward"} }
 
 // Config is what the API group needs. Fields without the word optional must be set.
 type Config struct {
@@ -59,6 +59,9 @@ type Config struct {
 	RESTOptionsGetter generic.RESTOptionsGetter
 	// PodLogs answers pods/log. Optional: without it pods/log answers 503 Service Unavailable.
 	PodLogs LogSource
+	// Kubelets answer pods/exec, pods/attach and pods/portforward, and pods/log of Pods that PodLogs has nothing of. Optional: without
+	// them those answer 503 Service Unavailable.
+	Kubelets *Kubelets
 	// EventTTL is how long an event lives after its last write, in whole seconds. Optional: zero means DefaultEventTTL.
 	EventTTL time.Duration
 }
@@ -107,7 +110,22 @@ func newStorage(c Config) (_ map[string]rest.Storage, err error) {
 		}
 	}()
 
-	pods, err := pod.NewStorage(c.RESTOptionsGetter, c.PodLogs)
+	nodes, err := node.NewStorage(c.RESTOptionsGetter)
+	if err != nil {
+		return nil, err
+	}
+	storage["nodes"] = nodes.Node
+	storage["nodes/status"] = nodes.Status
+
+	kubelets, err := newConnectionInfo(c.Kubelets, nodes.Node)
+	if err != nil {
+		return nil, err
+	}
+	logs := pod.Logs{Source: c.PodLogs, Kubelets: kubelets}
+	if c.Kubelets != nil {
+		logs.LocalNode = c.Kubelets.LocalNode
+	}
+	pods, err := pod.NewStorage(c.RESTOptionsGetter, logs)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +134,9 @@ func newStorage(c Config) (_ map[string]rest.Storage, err error) {
 	storage["pods/log"] = pods.Log
 	storage["pods/eviction"] = pods.Eviction
 	storage["pods/binding"] = pods.Binding
+	storage["pods/exec"] = pods.Exec
+	storage["pods/attach"] = pods.Attach
+	storage["pods/portforward"] = pods.PortForward
 
 	namespaces, err := namespace.NewStorage(c.RESTOptionsGetter)
 	if err != nil {
@@ -124,13 +145,6 @@ func newStorage(c Config) (_ map[string]rest.Storage, err error) {
 	storage["namespaces"] = namespaces.Namespace
 	storage["namespaces/status"] = namespaces.Status
 	storage["namespaces/finalize"] = namespaces.Finalize
-
-	nodes, err := node.NewStorage(c.RESTOptionsGetter)
-	if err != nil {
-		return nil, err
-	}
-	storage["nodes"] = nodes.Node
-	storage["nodes/status"] = nodes.Status
 
 	ttl := c.EventTTL
 	if ttl == 0 {

@@ -116,7 +116,8 @@ func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
 		Env:   spec.Env,
 		Files: []uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd()},
 		Sys: &syscall.SysProcAttr{
-			Setsid: true,
+			Setsid:  true,
+			Setctty: spec.TTY, // Ctty 0 is the standard input
 			// A supervisor that is killed takes the command with it: without one, nobody learns how the command ends. The
 			// signal is sent when the *thread* that forked ends, so that thread has to be the main one.
 			Pdeathsig: syscall.SIGKILL,

@@ -65,6 +65,8 @@ type Spec struct {
 	// are looked up in it.
 	View View
 	Join Joined
+	// TTY makes the terminal that the standard input is the controlling one of the command's session.
+	TTY bool
 	// StopSignal and Grace are used where the end is asked for by a SIGTERM to the supervisor or by the loss of its lifeline.
 	StopSignal int
 	Grace      time.Duration

@@ -28,12 +28,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	genericrest "k8s.io/apiserver/pkg/registry/generic/rest"
 	"k8s.io/apiserver/pkg/registry/rest"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/kubernetes/pkg/apis/core"
 	corev1conversion "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
 	"k8s.io/kubernetes/pkg/features"
+	"k8s.io/kubernetes/pkg/kubelet/client"
+	upstream "k8s.io/kubernetes/pkg/registry/core/pod"
 )
 
 var (
@@ -56,8 +59,17 @@ type LogSource interface {
 
 // LogREST serves pods/log: the text of one container's output.
 type LogREST struct {
-	pods   rest.Getter
-	source LogSource
+	pods rest.Getter
+	logs Logs
+}
+
+// Logs say where logs come from.
+type Logs struct {
+	// Source has the logs of LocalNode, or of every node where that is empty. Nil: it has none.
+	Source    LogSource
+	LocalNode string
+	// Kubelets have the logs of all other nodes. Nil: there are none.
+	Kubelets client.ConnectionInfoGetter
 }
 
 // New returns an empty Pod: a log has no kind of its own.
@@ -108,11 +120,13 @@ func (r *LogREST) Get(ctx context.Context, name string, options runtime.Object) 
 	if err != nil {
 		return nil, err
 	}
-	stream := &logStream{source: r.source, container: container}
-	if pod.Spec.NodeName == "" {
+	stream := &logStream{source: r.logs.Source, container: container}
+	switch node := pod.Spec.NodeName; {
+	case node == "":
 		stream.source = noLog{}
-	}
-	if stream.source == nil {
+	case r.logs.LocalNode != "" && node != r.logs.LocalNode, stream.source == nil && r.logs.Kubelets != nil:
+		return r.remote(ctx, name, opts)
+	case stream.source == nil:
 		return nil, apierrors.NewServiceUnavailable("this server runs no node agent, so it has no logs of containers")
 	}
 	if err := corev1conversion.Convert_core_Pod_To_v1_Pod(pod, &stream.pod, nil); err != nil {
@@ -122,6 +136,19 @@ func (r *LogREST) Get(ctx context.Context, name string, options runtime.Object) 
 		return nil, fmt.Errorf("converting the options of the log of Pod %s: %w", name, err)
 	}
 	return stream, nil
+}
+
+// remote returns a stream from the kubelet of another node.
+func (r *LogREST) remote(ctx context.Context, name string, opts *core.PodLogOptions) (runtime.Object, error) {
+	location, transport, err := upstream.LogLocation(ctx, r.pods, r.logs.Kubelets, name, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &genericrest.LocationStreamer{
+		Location: location, Transport: transport, ContentType: "text/plain", Flush: opts.Follow,
+		ResponseChecker: genericrest.NewGenericHttpResponseChecker(core.Resource("pods/log"), name),
+		RedirectChecker: genericrest.PreventRedirects,
+	}, nil
 }
 
 // noLog is the source of a Pod that isn't bound: nothing has run, so there is nothing to read.

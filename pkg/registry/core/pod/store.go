@@ -39,14 +39,16 @@ type Storage struct {
 	Eviction *EvictionREST
 	// Binding serves /pods/NAME/binding.
 	Binding *BindingREST
+	// Exec, Attach and PortForward serve /pods/NAME/exec, attach and portforward.
+	Exec, Attach, PortForward *ConnectREST
 }
 
 // NewStorage returns the storage of Pods, all kept in one store, indexed by the node that a Pod is bound to.
-// Logs come from logs, which may be nil where there are none.
+// Logs come from where logs says, whose kubelets are connected to for all else.
 //
 // Deletes are graceful by upstream's strategy: a Pod that is bound and not terminal stays, with a deletionTimestamp,
 // until its node deletes it with a grace period of 0; any other goes at once.
-func NewStorage(getter generic.RESTOptionsGetter, logs LogSource) (Storage, error) {
+func NewStorage(getter generic.RESTOptionsGetter, logs Logs) (Storage, error) {
 	store, err := corestore.New(getter, corestore.Kind{
 		Resource:            "pods",
 		Singular:            "pod",
@@ -67,8 +69,12 @@ func NewStorage(getter generic.RESTOptionsGetter, logs LogSource) (Storage, erro
 	return Storage{
 		Pod:      corestore.NewREST(store, []string{"po"}, []string{"all"}),
 		Status:   corestore.NewStatusREST(statusStore),
-		Log:      &LogREST{pods: store, source: logs},
+		Log:      &LogREST{pods: store, logs: logs},
 		Eviction: &EvictionREST{pods: statusStore},
 		Binding:  &BindingREST{store: store},
+
+		Exec:        newExecREST(store, logs.Kubelets),
+		Attach:      newAttachREST(store, logs.Kubelets),
+		PortForward: newPortForwardREST(store, logs.Kubelets),
 	}, nil
 }
