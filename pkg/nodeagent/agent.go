@@ -68,6 +68,9 @@ type Config struct {
 	SupervisorPath string
 	// MaxPods is how many Pods the node takes; 0: 1000.
 	MaxPods int
+	// VolumeRefresh is how often a volume that shows configMaps, secrets, tokens or fields is brought up to date while a container may read it, give
+	// or take a quarter; 0: 20 s.
+	VolumeRefresh time.Duration
 	// Workers is how many Pods are looked at at a time; 0: 16.
 	Workers int
 	// Version is shown as the version of the Node.
@@ -105,6 +108,12 @@ func (c *Config) complete() error {
 	if c.MaxPods == 0 {
 		c.MaxPods = defaultMaxPods
 	}
+	if c.VolumeRefresh < 0 {
+		return fmt.Errorf("the time between two refreshes of volumes must not be negative, it is %v", c.VolumeRefresh)
+	}
+	if c.VolumeRefresh == 0 {
+		c.VolumeRefresh = defaultVolumeRefresh
+	}
 	if c.Workers == 0 {
 		c.Workers = defaultWorkers
 	}
@@ -125,6 +134,8 @@ type Agent struct {
 	nodes corelisters.NodeLister
 	start func(ctx context.Context) error // starts the informers and waits for them
 
+	tokens *tokenCache
+
 	mu     sync.Mutex
 	states map[types.UID]*podState
 
@@ -144,7 +155,7 @@ func New(config Config) (*Agent, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
 	}
-	a := &Agent{config: config, states: map[types.UID]*podState{}, prober: probe.New()}
+	a := &Agent{config: config, states: map[types.UID]*podState{}, prober: probe.New(), tokens: newTokenCache(config.Client, config.Clock)}
 	processes, err := runtime.NewProcess(runtime.ProcessConfig{
 		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
 	})

@@ -176,13 +176,13 @@ func TestUnsupportedPodFails(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	pod := shellPod("volumes", "true")
-	pod.Spec.Volumes = []corev1.Volume{{Name: "data"}}
+	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{Server: "a", Path: "/"}}}}
 	c.create(t, pod)
 	got := c.waitPhase(t, "volumes", corev1.PodFailed)
 	if len(got.Status.ContainerStatuses) != 0 {
 		t.Errorf("a Pod that the node refuses has container statuses, which kubectl shows in place of the reason: %v", got.Status.ContainerStatuses)
 	}
-	if got.Status.Reason != "UnsupportedField" || !strings.HasPrefix(got.Status.Message, "spec.volumes: ") {
+	if got.Status.Reason != "UnsupportedField" || !strings.HasPrefix(got.Status.Message, "spec.volumes[0].nfs: ") {
 		t.Errorf("reason %q, message %q", got.Status.Reason, got.Status.Message)
 	}
 }

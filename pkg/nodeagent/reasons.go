@@ -29,6 +29,7 @@ const (
 	reasonFailedPreStopHook   = "FailedPreStopHook"
 	reasonUnhealthy           = "Unhealthy"
 	reasonProbeWarning        = "ProbeWarning"
+	reasonFailedMount         = "FailedMount"
 	reasonInvalidVariables    = "InvalidEnvironmentVariableNames"
 	// reasonImageNotPulled says, once per Pod, that an image names nothing here.
 	reasonImageNotPulled = "ImageNotPulled"

@@ -115,6 +115,9 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 		StopSignal: stopSignal(container),
 		Grace:      gracePeriod(pod),
 	}
+	if request.View, err = a.view(pod, container, environment); err != nil {
+		return runtime.StartRequest{}, err
+	}
 	if security := container.SecurityContext; security != nil && security.AllowPrivilegeEscalation != nil {
 		request.NoNewPrivileges = !*security.AllowPrivilegeEscalation
 	}

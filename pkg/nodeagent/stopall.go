@@ -38,6 +38,7 @@ func (a *Agent) StopAll(ctx context.Context) error {
 	for {
 		running := a.stopEverything(killed != nil)
 		if running == 0 {
+			a.unmountVolumes()
 			return killed
 		}
 		if killed == nil && ctx.Err() != nil {

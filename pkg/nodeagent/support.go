@@ -23,6 +23,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	noderuntime "github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/volumes"
 )
 
 // unsupportedField returns why this node can't run the Pod: the first field that asks for something a process of the machine
@@ -55,12 +58,11 @@ const (
 	whyIsolation = "containers are processes of this machine, without isolation from it"
 	whyNetwork   = "containers share the network and the name resolution of this machine"
 	whyIdentity  = "containers run as the user of the server"
-	whyVolumes   = "volumes are not supported by this node"
 	whyMissing   = "is not supported by this node"
 )
 
 func (r *refusals) podSpec(spec *corev1.PodSpec, path *field.Path) {
-	r.refuse(len(spec.Volumes) > 0, path.Child("volumes"), whyVolumes)
+	r.volumes(spec, path)
 	r.refuse(len(spec.EphemeralContainers) > 0, path.Child("ephemeralContainers"), whyMissing)
 	r.refuse(len(spec.HostAliases) > 0, path.Child("hostAliases"), whyNetwork)
 	r.refuse(spec.DNSConfig != nil, path.Child("dnsConfig"), whyNetwork)
@@ -74,11 +76,26 @@ func (r *refusals) podSpec(spec *corev1.PodSpec, path *field.Path) {
 	}
 }
 
+// volumes refuses kinds of volumes that this node doesn't have, and all of them where the server may not mount.
+func (r *refusals) volumes(spec *corev1.PodSpec, path *field.Path) {
+	if len(spec.Volumes) > 0 {
+		r.mounts(path.Child("volumes"))
+	}
+	volumes.Unsupported(spec, func(path *field.Path, why string) { r.refuse(true, path, why) })
+}
+
+// mounts refuses a field that needs mounts where the server may not make any.
+func (r *refusals) mounts(path *field.Path) {
+	if err := noderuntime.CanMount(); err != nil {
+		r.refuse(true, path, fmt.Sprintf("this server may not mount (%v); start it as root", err))
+	}
+}
+
 func (r *refusals) podSecurity(security *corev1.PodSecurityContext, path *field.Path) {
 	r.identity(security.RunAsUser, security.RunAsGroup, security.RunAsNonRoot, path)
 	r.confinement(security.SELinuxOptions, security.SeccompProfile, security.AppArmorProfile, path)
 	r.refuse(len(security.SupplementalGroups) > 0, path.Child("supplementalGroups"), whyIdentity)
-	r.refuse(security.FSGroup != nil, path.Child("fsGroup"), whyVolumes)
+	r.refuse(security.FSGroup != nil && os.Geteuid() != 0 && *security.FSGroup != int64(os.Getegid()), path.Child("fsGroup"), whyIdentity)
 	r.refuse(len(security.Sysctls) > 0, path.Child("sysctls"), whyIsolation)
 	r.refuse(security.WindowsOptions != nil, path.Child("windowsOptions"), "this machine runs "+runtime.GOOS)
 }
@@ -100,8 +117,8 @@ func (r *refusals) confinement(selinux *corev1.SELinuxOptions, seccomp *corev1.S
 func (r *refusals) container(container *corev1.Container, path *field.Path) {
 	r.refuse(len(container.Command) == 0, path.Child("command"), fmt.Sprintf(
 		"is required: images are not pulled here, so nothing says what %q would run; name a command of this machine", container.Image))
-	r.refuse(len(container.VolumeMounts) > 0, path.Child("volumeMounts"), whyVolumes)
-	r.refuse(len(container.VolumeDevices) > 0, path.Child("volumeDevices"), whyVolumes)
+	volumes.UnsupportedMounts(container, path, func(path *field.Path, why string) { r.refuse(true, path, why) })
+	r.refuse(len(container.VolumeDevices) > 0, path.Child("volumeDevices"), whyMissing)
 	r.refuse(len(container.Resources.Claims) > 0, path.Child("resources", "claims"), "this node has no devices to claim")
 	r.refuse(container.Stdin, path.Child("stdin"), "nothing can be attached to a container on this node")
 	r.refuse(container.TTY, path.Child("tty"), "containers of this node have no terminal")
@@ -109,7 +126,7 @@ func (r *refusals) container(container *corev1.Container, path *field.Path) {
 		path.Child("terminationMessagePath"), "containers share the files of this machine, so the message of one can't be told from another's; use terminationMessagePolicy: FallbackToLogsOnError")
 	for i := range container.Env {
 		source := container.Env[i].ValueFrom
-		r.refuse(source != nil && source.FileKeyRef != nil, path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), whyVolumes)
+		r.refuse(source != nil && source.FileKeyRef != nil, path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), whyMissing)
 	}
 	if container.Lifecycle != nil {
 		r.lifecycle(container.Lifecycle, path.Child("lifecycle"))
@@ -135,7 +152,9 @@ func (r *refusals) security(security *corev1.SecurityContext, path *field.Path) 
 		r.refuse(len(capabilities.Drop) > 0 && os.Geteuid() == 0, path.Child("capabilities", "drop"), "containers run with the capabilities of the server, which is root")
 	}
 	r.refuse(security.Privileged != nil && *security.Privileged && os.Geteuid() != 0, path.Child("privileged"), "the server doesn't run as root")
-	r.refuse(security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem, path.Child("readOnlyRootFilesystem"), whyIsolation)
+	if isTrue(security.ReadOnlyRootFilesystem) {
+		r.mounts(path.Child("readOnlyRootFilesystem"))
+	}
 	r.refuse(security.ProcMount != nil && *security.ProcMount != corev1.DefaultProcMount, path.Child("procMount"), whyIsolation)
 	r.refuse(security.WindowsOptions != nil, path.Child("windowsOptions"), "this machine runs "+runtime.GOOS)
 }

@@ -66,11 +66,15 @@ func TestUnsupportedField(t *testing.T) {
 			p.Spec.InitContainers[0].RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 			main(p).RestartPolicy, main(p).RestartPolicyRules = new(corev1.ContainerRestartPolicyNever), make([]corev1.ContainerRestartRule, 1)
 		}, ""},
-		"stop signal":          {func(p pod) { hook(p).StopSignal = new(corev1.SIGUSR1) }, ""},
-		"unknown stop signal":  {func(p pod) { hook(p).StopSignal = new(corev1.Signal("SIGNO")) }, "spec.containers[0].lifecycle.stopSignal"},
-		"no command":           {func(p pod) { main(p).Command = nil }, "spec.containers[0].command"},
-		"volumes":              {func(p pod) { p.Spec.Volumes = []corev1.Volume{{Name: "v"}} }, "spec.volumes"},
-		"volume mounts":        {func(p pod) { main(p).VolumeMounts = []corev1.VolumeMount{{Name: "v"}} }, "spec.containers[0].volumeMounts"},
+		"stop signal":         {func(p pod) { hook(p).StopSignal = new(corev1.SIGUSR1) }, ""},
+		"unknown stop signal": {func(p pod) { hook(p).StopSignal = new(corev1.Signal("SIGNO")) }, "spec.containers[0].lifecycle.stopSignal"},
+		"no command":          {func(p pod) { main(p).Command = nil }, "spec.containers[0].command"},
+		"volume of a claim": {func(p pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{}}}}
+		}, "spec.volumes[0].persistentVolumeClaim"},
+		"mounts that spread": {func(p pod) {
+			main(p).VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPropagation: new(corev1.MountPropagationBidirectional)}}
+		}, "spec.containers[0].volumeMounts[0].mountPropagation"},
 		"volume devices":       {func(p pod) { main(p).VolumeDevices = []corev1.VolumeDevice{{Name: "v"}} }, "spec.containers[0].volumeDevices"},
 		"ephemeral containers": {func(p pod) { p.Spec.EphemeralContainers = make([]corev1.EphemeralContainer, 1) }, "spec.ephemeralContainers"},
 		"host aliases":         {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1) }, "spec.hostAliases"},
@@ -90,16 +94,15 @@ func TestUnsupportedField(t *testing.T) {
 		"other user":          {func(p pod) { security(p).RunAsUser = &other }, "spec.containers[0].securityContext.runAsUser"},
 		"other group":         {func(p pod) { podSecurity(p).RunAsGroup = &other }, "spec.securityContext.runAsGroup"},
 		"supplemental groups": {func(p pod) { podSecurity(p).SupplementalGroups = []int64{1} }, "spec.securityContext.supplementalGroups"},
-		"fsGroup":             {func(p pod) { podSecurity(p).FSGroup = &own }, "spec.securityContext.fsGroup"},
+		"fsGroup":             {func(p pod) { podSecurity(p).FSGroup = &own }, ""},
 		"sysctls":             {func(p pod) { podSecurity(p).Sysctls = make([]corev1.Sysctl, 1) }, "spec.securityContext.sysctls"},
 		"seccomp": {func(p pod) {
 			podSecurity(p).SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
 		}, "spec.securityContext.seccompProfile.type"},
-		"read-only root":        {func(p pod) { security(p).ReadOnlyRootFilesystem = new(true) }, "spec.containers[0].securityContext.readOnlyRootFilesystem"},
 		"capabilities":          {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Add: []corev1.Capability{"NET_ADMIN"}} }, "spec.containers[0].securityContext.capabilities.add"},
 		"unmasked proc":         {func(p pod) { security(p).ProcMount = new(corev1.UnmaskedProcMount) }, "spec.containers[0].securityContext.procMount"},
 		"selinux":               {func(p pod) { security(p).SELinuxOptions = &corev1.SELinuxOptions{} }, "spec.containers[0].securityContext.seLinuxOptions"},
-		"first of several wins": {func(p pod) { p.Spec.Volumes = make([]corev1.Volume, 1); main(p).TTY = true }, "spec.volumes"},
+		"first of several wins": {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1); main(p).TTY = true }, "spec.hostAliases"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -121,9 +124,9 @@ func TestUnsupportedField(t *testing.T) {
 // A field that Kubernetes adds fails the test until somebody has decided.
 var decided = map[reflect.Type]map[string]string{
 	reflect.TypeFor[corev1.PodSpec](): {
-		"Volumes": "refused", "InitContainers": "done", "Containers": "done", "EphemeralContainers": "refused", "RestartPolicy": "done",
+		"Volumes": "done", "InitContainers": "done", "Containers": "done", "EphemeralContainers": "refused", "RestartPolicy": "done",
 		"TerminationGracePeriodSeconds": "done", "ActiveDeadlineSeconds": "done", "DNSPolicy": "every policy but None ends at this machine's names, and None needs dnsConfig",
-		"NodeSelector": "done", "ServiceAccountName": "done", "DeprecatedServiceAccount": "an alias", "AutomountServiceAccountToken": "there are no tokens to mount",
+		"NodeSelector": "done", "ServiceAccountName": "done", "DeprecatedServiceAccount": "an alias", "AutomountServiceAccountToken": "the API server adds the volume with the token",
 		"NodeName": "done", "HostNetwork": "always so", "HostPID": "always so", "HostIPC": "always so", "ShareProcessNamespace": "always so",
 		"SecurityContext": "done", "ImagePullSecrets": "nothing is pulled", "Hostname": "done", "Subdomain": "a name in the cluster's DNS, of which there is none",
 		"Affinity": "done", "SchedulerName": "done", "Tolerations": "done", "HostAliases": "refused", "PriorityClassName": "the API server's", "Priority": "no preemption here",
@@ -134,17 +137,17 @@ var decided = map[reflect.Type]map[string]string{
 	},
 	reflect.TypeFor[corev1.Container](): {
 		"Name": "done", "Image": "done", "Command": "done", "Args": "done", "WorkingDir": "done", "Ports": "informational", "EnvFrom": "done", "Env": "done", "Resources": "done",
-		"ResizePolicy": "resizing is not served", "RestartPolicy": "done", "RestartPolicyRules": "done", "VolumeMounts": "refused", "VolumeDevices": "refused",
+		"ResizePolicy": "resizing is not served", "RestartPolicy": "done", "RestartPolicyRules": "done", "VolumeMounts": "done", "VolumeDevices": "refused",
 		"LivenessProbe": "done", "ReadinessProbe": "done", "StartupProbe": "done", "Lifecycle": "done", "TerminationMessagePath": "refused",
 		"TerminationMessagePolicy": "done", "ImagePullPolicy": "nothing is pulled", "SecurityContext": "done", "Stdin": "refused", "StdinOnce": "of Stdin", "TTY": "refused",
 	},
 	reflect.TypeFor[corev1.SecurityContext](): {
 		"Capabilities": "refused", "Privileged": "refused", "SELinuxOptions": "refused", "WindowsOptions": "refused", "RunAsUser": "refused", "RunAsGroup": "refused",
-		"RunAsNonRoot": "refused", "ReadOnlyRootFilesystem": "refused", "AllowPrivilegeEscalation": "done", "ProcMount": "refused", "SeccompProfile": "refused", "AppArmorProfile": "refused",
+		"RunAsNonRoot": "refused", "ReadOnlyRootFilesystem": "done", "AllowPrivilegeEscalation": "done", "ProcMount": "refused", "SeccompProfile": "refused", "AppArmorProfile": "refused",
 	},
 	reflect.TypeFor[corev1.PodSecurityContext](): {
 		"SELinuxOptions": "refused", "WindowsOptions": "refused", "RunAsUser": "refused", "RunAsGroup": "refused", "RunAsNonRoot": "refused", "SupplementalGroups": "refused",
-		"SupplementalGroupsPolicy": "of supplementalGroups", "FSGroup": "refused", "Sysctls": "refused", "FSGroupChangePolicy": "of fsGroup", "SeccompProfile": "refused",
+		"SupplementalGroupsPolicy": "of supplementalGroups", "FSGroup": "done", "Sysctls": "refused", "FSGroupChangePolicy": "of fsGroup", "SeccompProfile": "refused",
 		"AppArmorProfile": "refused", "SELinuxChangePolicy": "of seLinuxOptions",
 	},
 	reflect.TypeFor[corev1.Lifecycle]():        {"PostStart": "done", "PreStop": "done", "StopSignal": "done"},

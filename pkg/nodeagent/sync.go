@@ -51,6 +51,7 @@ type podState struct {
 	waiting   map[string]waitReason
 	retryAt   map[string]time.Time
 	messages  map[runtime.ID]string
+	volumes   volumeState
 	// said holds the events that are sent only once.
 	said map[string]bool
 	// written is the Pod as the server answered our last write; the informer may still show an older one.
@@ -92,9 +93,13 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	if err := a.prepare(ctx, pod, state); err != nil {
 		return 0, err
 	}
+	refreshAgain := a.refreshVolumes(ctx, pod, state)
 	a.tend(ctx, pod, state)
 	actions := computeActions(a.observe(pod, state))
 	a.stopContainers(pod, state, actions.stop)
+	if len(actions.start) > 0 && !a.setUpVolumes(ctx, pod, state) {
+		actions.start = nil
+	}
 	for _, start := range actions.start {
 		if err := a.startContainer(ctx, pod, state, start); err != nil {
 			return 0, err
@@ -103,7 +108,8 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 			break // the others wait for its hook
 		}
 	}
-	return a.writeStatus(ctx, pod, state)
+	again, err = a.writeStatus(ctx, pod, state)
+	return sooner(again, refreshAgain), err
 }
 
 // writeStatus computes the status from a fresh observation and writes it where it differs. A Pod that is at its end and being
@@ -113,7 +119,8 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 	actions := computeActions(observed)
 	again = actions.again
 	for _, start := range actions.start {
-		again = sooner(again, max(time.Millisecond, state.retryAt[start.container.Name].Sub(observed.now)))
+		retryAt := latest(state.retryAt[start.container.Name], state.volumes.retryAt)
+		again = sooner(again, max(time.Millisecond, retryAt.Sub(observed.now)))
 	}
 	if wait := justStarted(observed); wait > 0 && !actions.ended && pod.DeletionTimestamp == nil {
 		return sooner(again, wait), nil
@@ -144,7 +151,10 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 func (a *Agent) retire(ctx context.Context, pod *corev1.Pod, state *podState) error {
 	a.runtime.Forget(pod.UID)
 	state.beside.keepOnly(nil)
-	state.prepared = false
+	state.prepared, state.volumes = false, volumeState{}
+	if err := a.tearDownVolumes(pod.UID); err != nil {
+		return err
+	}
 	state.messages, state.waiting, state.retryAt, state.said = nil, nil, nil, nil
 	if pod.DeletionTimestamp == nil {
 		return nil
@@ -180,6 +190,7 @@ func (a *Agent) cleanUp(podUID types.UID, state *podState) error {
 	if running {
 		return nil
 	}
+	a.tokens.forget(podUID)
 	if err := a.runtime.Remove(podUID); err != nil {
 		return err
 	}
@@ -216,6 +227,9 @@ func (a *Agent) observe(pod *corev1.Pod, state *podState) observation {
 		unsupported: unsupportedField(pod), startNothing: a.stopping.Load(), nodeIP: a.nodeIP(), now: a.config.Clock.Now(),
 	}
 	state.beside.observe(&observed)
+	if observed.unsupported == nil {
+		observed.unsupported = state.volumes.failure
+	}
 	addLost(&observed)
 	for name, attempts := range observed.containers {
 		container := findContainer(pod, name)
@@ -313,6 +327,14 @@ func justStarted(observed observation) time.Duration {
 		}
 	}
 	return min(wait, statusDelay)
+}
+
+// latest returns the later of two times.
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // sooner returns the shorter of two waits; zero means none.

@@ -22,7 +22,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -97,3 +99,38 @@ func mountPointsBelow(folder string) ([]string, error) {
 }
 
 var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
+// CanMount tells why this process may not give containers a view of their own; nil where it may. It is tried once, on a thread that ends with the try.
+var CanMount = sync.OnceValue(func() error {
+	tried := make(chan error)
+	go tryOnLostThread(tried)
+	return <-tried
+})
+
+// tryOnLostThread tries on a thread that is never used again. The main thread must not be it: it never ends, and /proc/self shows its mounts.
+func tryOnLostThread(tried chan<- error) {
+	goruntime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		tried <- tryMounts()
+		return
+	}
+	again := make(chan error)
+	go tryOnLostThread(again) // on another thread: this one is taken
+	err := <-again
+	goruntime.UnlockOSThread()
+	tried <- err
+}
+
+func tryMounts() error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return os.NewSyscallError("unshare", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return os.NewSyscallError("mount", err)
+	}
+	tree, err := unix.OpenTree(unix.AT_FDCWD, "/", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("open_tree", err)
+	}
+	return unix.Close(tree)
+}
