@@ -20,6 +20,7 @@ package apiserver
 
 import (
 	"fmt"
+	"net/http"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -29,6 +30,7 @@ import (
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch/kubev1"
 	ourv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/quantities"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 	jobstorage "github.com/jobserver-dev/jobserver/pkg/registry/batch/job/storage"
 	"github.com/jobserver-dev/jobserver/pkg/registry/core"
@@ -67,6 +69,10 @@ func NewConfig() *Config {
 	generic.LongRunningFunc = genericfilters.BasicLongRunningRequestCheck(
 		sets.NewString("watch"), sets.NewString(core.LongRunningSubresources()...))
 	withOpenAPI(&generic.Config)
+	generic.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
+		api = quantities.Filter(api, Scheme, Codecs, c.MaxRequestBodyBytes)
+		return genericapiserver.DefaultBuildHandlerChain(api, c)
+	}
 	return &Config{Generic: generic}
 }
 
@@ -112,6 +118,7 @@ func (c completedConfig) installCore(server *genericapiserver.GenericAPIServer) 
 	if err != nil {
 		return err
 	}
+	guard(&info)
 	if err := server.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, &info); err != nil {
 		return fmt.Errorf("install core/v1: %w", err)
 	}
@@ -143,10 +150,18 @@ func (c completedConfig) installJobs(server *genericapiserver.GenericAPIServer) 
 			jobs.Serve(job.KubeGroup(*profile), jobstorage.Names{Categories: all}, false)
 		groups = append(groups, &kube)
 	}
+	guard(groups...)
 	if err := server.InstallAPIGroups(groups...); err != nil {
 		return fmt.Errorf("install Job groups: %w", err)
 	}
 	return nil
+}
+
+// guard makes groups refuse quantities that would keep the server busy for minutes.
+func guard(groups ...*genericapiserver.APIGroupInfo) {
+	for _, group := range groups {
+		group.NegotiatedSerializer = quantities.Serializer(group.NegotiatedSerializer, group.Scheme)
+	}
 }
 
 // LoopbackClient returns the client configuration of our own controllers: protobuf, no compression, and no rate limit against ourselves. Every part of

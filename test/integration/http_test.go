@@ -52,12 +52,19 @@ func send(t *testing.T, method, path, contentType string, body any) framework.Re
 	case string:
 		raw = []byte(body)
 	default:
-		var err error
-		if raw, err = json.Marshal(body); err != nil {
-			t.Fatal(err)
-		}
+		raw = []byte(encode(t, body))
 	}
 	return server.Do(t, framework.Request{Method: method, Path: path, Header: map[string]string{"Content-Type": contentType}, Body: raw})
+}
+
+// encode returns value in JSON.
+func encode(t *testing.T, value any) string {
+	t.Helper()
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(encoded)
 }
 
 // fetch gets a path as the media type accept.

@@ -18,6 +18,7 @@ package job
 
 import (
 	"context"
+	"fmt"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/operation"
@@ -148,7 +149,24 @@ func (Strategy) Canonicalize(obj runtime.Object) {
 // ValidateDeclaratively is the last step of validation in the generic registry. There are no declarative rules here, but as in Kubernetes it
 // folds errors that say the same: the generic checks of metadata and the strategy's own find most of them twice.
 func (Strategy) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
-	return errs.Filter()
+	return boundErrors(errs).Filter()
+}
+
+// maxErrors bounds how many mistakes of one Job are told. A body of 3 MiB can have a million, and the answer would be a hundred times as long as the
+// request.
+const maxErrors = 1000
+
+// boundErrors returns the first errors and, where that is not all, one that tells how many there are, about the field of the first that is left out.
+func boundErrors(errs field.ErrorList) field.ErrorList {
+	if len(errs) <= maxErrors {
+		return errs
+	}
+	// A copy: the rest would stay in memory with the answer.
+	bounded := append(make(field.ErrorList, 0, maxErrors+1), errs[:maxErrors]...)
+	return append(bounded, &field.Error{
+		Type: field.ErrorTypeTooMany, Field: errs[maxErrors].Field, BadValue: len(errs),
+		Detail: fmt.Sprintf("only the first %d errors are shown", maxErrors),
+	})
 }
 
 // DeclarativeValidationConfig has nothing to configure.

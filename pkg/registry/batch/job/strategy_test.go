@@ -24,7 +24,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -322,5 +324,27 @@ func TestWarnings(t *testing.T) {
 	}
 	if got := statusStrategy.WarningsOnUpdate(ctx, job, old); len(got) > 0 {
 		t.Errorf("warnings %q of a status update", got)
+	}
+}
+
+// TestErrorsAreBounded: a Job with a hundred thousand mistakes gets an answer of reasonable length, which says so.
+func TestErrorsAreBounded(t *testing.T) {
+	t.Parallel()
+	var errs field.ErrorList
+	for i := range 100_000 {
+		errs = append(errs, field.Duplicate(field.NewPath("spec").Index(i), i))
+	}
+	validate := func(errs field.ErrorList) field.ErrorList {
+		return NewStrategy(OurGroup()).ValidateDeclaratively(t.Context(), nil, nil, errs, operation.Create, rest.DeclarativeValidationConfig{})
+	}
+	got := validate(errs)
+	if len(got) != 1001 || got[999].Field != "spec[999]" {
+		t.Fatalf("%d errors, the thousandth about %s; want 1001 and spec[999]", len(got), got[999].Field)
+	}
+	if want := "spec[1000]: Too many: 100000: only the first 1000 errors are shown"; got[1000].Error() != want {
+		t.Errorf("the last is %q, want %q", got[1000], want)
+	}
+	if got := validate(errs[:1000]); len(got) != 1000 {
+		t.Errorf("%d errors of 1000, want all", len(got))
 	}
 }

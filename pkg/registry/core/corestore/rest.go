@@ -19,10 +19,13 @@ package corestore
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	storeerr "k8s.io/apiserver/pkg/storage/errors"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -53,6 +56,21 @@ func (r *REST) ShortNames() []string { return r.shortNames }
 
 // Categories returns the groups of resources, such as all, that the resource is listed with.
 func (r *REST) Categories() []string { return r.categories }
+
+// Watch watches the objects that options select.
+func (r *REST) Watch(ctx context.Context, options *internalversion.ListOptions) (watch.Interface, error) {
+	return Watch(ctx, r.Store, options)
+}
+
+// Watch watches the objects in store that options select. A resourceVersion that is no number is the client's mistake; the store has no name for it,
+// and the answer would be an internal error.
+func Watch(ctx context.Context, store *genericregistry.Store, options *internalversion.ListOptions) (watch.Interface, error) {
+	watcher, err := store.Watch(ctx, options)
+	if err != nil {
+		return nil, storeerr.InterpretWatchError(err, store.DefaultQualifiedResource, "")
+	}
+	return watcher, nil
+}
 
 // UpdateREST serves a subresource that can only be put.
 type UpdateREST struct {

@@ -26,6 +26,8 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/jobserver-dev/jobserver/pkg/registry/core/corestore"
 )
 
 var (
@@ -86,7 +88,7 @@ func (r *REST) List(ctx context.Context, options *metainternalversion.ListOption
 
 // Watch sends the changes of the namespaces that the options select.
 func (r *REST) Watch(ctx context.Context, options *metainternalversion.ListOptions) (watch.Interface, error) {
-	return r.store.Watch(ctx, options)
+	return corestore.Watch(ctx, r.store, options)
 }
 
 // Create stores a new namespace, Active.
