@@ -37,6 +37,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/controller/job"
 	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
 	"github.com/jobserver-dev/jobserver/pkg/controller/namespace"
+	"github.com/jobserver-dev/jobserver/pkg/controller/podgc"
 	"github.com/jobserver-dev/jobserver/pkg/controller/ttlafterfinished"
 	"github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned"
 	batchinformers "github.com/jobserver-dev/jobserver/pkg/generated/informers/externalversions"
@@ -54,6 +55,18 @@ type JobOptions struct {
 	PodFailureBackoffMax time.Duration
 }
 
+// CleaningOptions tune the controllers that clean up. Zero values stand for upstream's defaults.
+type CleaningOptions struct {
+	// TTLAfterFinishedSyncs is how many finished Jobs are deleted at once. Default: 5.
+	TTLAfterFinishedSyncs int
+	// GarbageCollectorSyncs is how many objects are garbage collected at once. Default: 20.
+	GarbageCollectorSyncs int
+	// NamespaceSyncs is how many namespaces are emptied at once. Default: 10.
+	NamespaceSyncs int
+	// TerminatedPodThreshold is how many ended Pods there may be before the oldest are deleted; negative: any number. Default: 12,500.
+	TerminatedPodThreshold int
+}
+
 // ClientFor returns the configuration of a client for the part of the process that is called name. The caller may change what it gets.
 type ClientFor func(name string) *restclient.Config
 
@@ -69,8 +82,12 @@ type Config struct {
 	HostInformers []informers.SharedInformerOption
 	// Identity is how Pods are marked as ours. Required for the Job controller.
 	Identity job.Identity
-	// Job tunes the Job controller.
-	Job JobOptions
+	// HostQPS and HostBurst limit the requests of each controller to what HostClient leads to, as in client-go; 0: as HostClient has it.
+	HostQPS   float32
+	HostBurst int
+	// Job tunes the Job controller, Cleaning the others.
+	Job      JobOptions
+	Cleaning CleaningOptions
 }
 
 // builder makes controllers. Each has a client of its own, so that its requests are told apart.
@@ -89,6 +106,7 @@ var builders = map[string]func(*builder, context.Context) (controller, error){
 	TTLAfterFinished: (*builder).ttlAfterFinished,
 	GarbageCollector: (*builder).garbageCollector,
 	Namespace:        (*builder).namespace,
+	PodGC:            (*builder).podGC,
 }
 
 // newSet makes the controllers, for one run. wrap is put around the transports of their clients; it may be nil.
@@ -148,6 +166,7 @@ func (b *builder) hostAPI(name string) *restclient.Config {
 		return b.jobAPI(name)
 	}
 	config := b.HostClient(name)
+	config.QPS, config.Burst = cmp.Or(b.HostQPS, config.QPS), cmp.Or(b.HostBurst, config.Burst)
 	if b.wrap != nil {
 		config.Wrap(b.wrap)
 	}
@@ -186,6 +205,7 @@ func (b *builder) ttlAfterFinished(ctx context.Context) (controller, error) {
 	return ttlafterfinished.New(ctx, ttlafterfinished.Config{
 		Jobs:     jobClient.BatchV1(),
 		Informer: b.jobs.Batch().V1().Jobs(),
+		Workers:  b.Cleaning.TTLAfterFinishedSyncs,
 	})
 }
 
@@ -202,6 +222,7 @@ func (b *builder) garbageCollector(ctx context.Context) (controller, error) {
 		Metadata:  metadataClient,
 		Resources: collectedResources(),
 		Recorder:  recorder,
+		Workers:   b.Cleaning.GarbageCollectorSyncs,
 	})
 }
 
@@ -219,6 +240,20 @@ func (b *builder) namespace(ctx context.Context) (controller, error) {
 		Metadata:  metadataClient,
 		Informer:  b.core.Core().V1().Namespaces(),
 		Resources: namespacedResources(),
+		Workers:   b.Cleaning.NamespaceSyncs,
+	})
+}
+
+func (b *builder) podGC(context.Context) (controller, error) {
+	client, err := kubernetes.NewForConfig(b.hostAPI(PodGC))
+	if err != nil {
+		return nil, err
+	}
+	return podgc.New(podgc.Config{
+		Client:                 client,
+		Pods:                   b.core.Core().V1().Pods(),
+		Nodes:                  b.core.Core().V1().Nodes(),
+		TerminatedPodThreshold: cmp.Or(b.Cleaning.TerminatedPodThreshold, podgc.DefaultTerminatedPodThreshold),
 	})
 }
 

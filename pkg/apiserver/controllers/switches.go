@@ -28,6 +28,7 @@ const (
 	TTLAfterFinished = "ttl-after-finished-controller"
 	GarbageCollector = "garbage-collector-controller"
 	Namespace        = "namespace-controller"
+	PodGC            = "pod-garbage-collector-controller"
 
 	// NodeAgent is switched like a controller, but belongs to its machine: it runs on each replica, and not here.
 	NodeAgent = "node-agent"
@@ -42,11 +43,12 @@ var aliases = map[string]string{
 	"ttl-after-finished": TTLAfterFinished,
 	"garbagecollector":   GarbageCollector,
 	"namespace":          Namespace,
+	"podgc":              PodGC,
 }
 
 // StandaloneNames are all that a standalone server can run, sorted.
 func StandaloneNames() []string {
-	return []string{GarbageCollector, Job, Namespace, NodeAgent, TTLAfterFinished}
+	return []string{GarbageCollector, Job, Namespace, NodeAgent, PodGC, TTLAfterFinished}
 }
 
 // ValidateSwitches returns an error for each item of a list of switches that is about none of names.

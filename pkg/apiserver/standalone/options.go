@@ -66,8 +66,9 @@ type Options struct {
 	// "-foo" for all but one. Empty: all.
 	Controllers []string
 
-	// Job tunes the Job controller.
-	Job controllers.JobOptions
+	// Job tunes the Job controller, Cleaning the others.
+	Job      controllers.JobOptions
+	Cleaning controllers.CleaningOptions
 
 	// NodeName is the name of the Node. Empty: the host name.
 	NodeName string

@@ -153,6 +153,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options, sto
 		JobClient: client,
 		Identity:  job.KubeIdentity(),
 		Job:       options.Job,
+		Cleaning:  options.Cleaning,
 	}, s.election(options, store))
 	if err != nil {
 		return nil, err

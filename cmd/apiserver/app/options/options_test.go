@@ -19,10 +19,14 @@ package options_test
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
 	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/options"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
 )
 
 func TestServeValidate(t *testing.T) {
@@ -46,6 +50,14 @@ func TestServeValidate(t *testing.T) {
 		"controllers":          {args: []string{"--standalone", "--data-dir=d", "--controllers=*,-job,-garbage-collector-controller"}},
 		"no syncs":             {args: []string{"--standalone", "--data-dir=d", "--concurrent-job-syncs=0"}, want: []string{"--concurrent-job-syncs"}},
 		"no batch period":      {args: []string{"--standalone", "--data-dir=d", "--job-sync-batch-period=0s"}, want: []string{"--job-sync-batch-period"}},
+		"no TTL syncs":         {args: []string{"--standalone", "--data-dir=d", "--concurrent-ttl-after-finished-syncs=0"}, want: []string{"--concurrent-ttl-after-finished-syncs"}},
+		"no GC syncs":          {args: []string{"--standalone", "--data-dir=d", "--concurrent-gc-syncs=-1"}, want: []string{"--concurrent-gc-syncs", "-1"}},
+		"no namespace syncs":   {args: []string{"--standalone", "--data-dir=d", "--concurrent-namespace-syncs=0"}, want: []string{"--concurrent-namespace-syncs"}},
+		"ended Pods for ever":  {args: []string{"--standalone", "--data-dir=d", "--terminated-pod-gc-threshold=0"}},
+		"no host limit":        {args: []string{"--standalone", "--data-dir=d", "--host-api-qps=-1"}},
+		"host limit of 0":      {args: []string{"--standalone", "--data-dir=d", "--host-api-qps=0"}, want: []string{"--host-api-qps"}},
+		"host limit of NaN":    {args: []string{"--standalone", "--data-dir=d", "--host-api-qps=NaN"}, want: []string{"--host-api-qps"}},
+		"no host burst":        {args: []string{"--standalone", "--data-dir=d", "--host-api-burst=0"}, want: []string{"--host-api-burst"}},
 		"back-offs crossed":    {args: []string{"--standalone", "--data-dir=d", "--job-pod-failure-backoff=20m"}, want: []string{"--job-pod-failure-backoff-max"}},
 		"etcd":                 {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=http://127.0.0.1:2379,https://etcd.example:2379,unix:///run/etcd.sock", "--etcd-prefix=/jobs"}},
 		"etcd without scheme":  {args: []string{"--standalone", "--data-dir=d", "--etcd-servers=localhost:2379"}, want: []string{"--etcd-servers", `"localhost:2379"`}},
@@ -109,5 +121,43 @@ func TestRunValidate(t *testing.T) {
 	t.Parallel()
 	if err := options.NewRun().Validate(); err == nil || !strings.Contains(err.Error(), "--filename") {
 		t.Errorf("got error %v, want one that names --filename", err)
+	}
+}
+
+// TestTunablesAreUpstreams has kube-controller-manager's defaults, and what each flag becomes.
+func TestTunablesAreUpstreams(t *testing.T) {
+	t.Parallel()
+	config := func(args ...string) standalone.Options {
+		serve := options.NewServe()
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		serve.AddFlags(flags)
+		if err := flags.Parse(append(args, "--standalone", "--data-dir=d")); err != nil {
+			t.Fatal(err)
+		}
+		config, err := serve.Config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return config
+	}
+	got := config()
+	if diff := cmp.Diff(controllers.JobOptions{
+		Syncs: 5, SyncBatchPeriod: time.Second, PodFailureBackoff: 10 * time.Second, PodFailureBackoffMax: 10 * time.Minute,
+	}, got.Job); diff != "" {
+		t.Errorf("defaults of the Job controller (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(controllers.CleaningOptions{
+		TTLAfterFinishedSyncs: 5, GarbageCollectorSyncs: 20, NamespaceSyncs: 10, TerminatedPodThreshold: 12500,
+	}, got.Cleaning); diff != "" {
+		t.Errorf("defaults of the others (-want +got):\n%s", diff)
+	}
+	if tunables := options.NewTunables(); tunables.HostAPIQPS != 20 || tunables.HostAPIBurst != 30 {
+		t.Errorf("%v requests a second and %d at once, want 20 and 30", tunables.HostAPIQPS, tunables.HostAPIBurst)
+	}
+	got = config("--concurrent-ttl-after-finished-syncs=1", "--concurrent-gc-syncs=2", "--concurrent-namespace-syncs=3", "--terminated-pod-gc-threshold=0")
+	if diff := cmp.Diff(controllers.CleaningOptions{
+		TTLAfterFinishedSyncs: 1, GarbageCollectorSyncs: 2, NamespaceSyncs: 3, TerminatedPodThreshold: -1,
+	}, got.Cleaning); diff != "" {
+		t.Errorf("chosen values (-want +got):\n%s", diff)
 	}
 }

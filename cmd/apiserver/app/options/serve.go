@@ -23,7 +23,6 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -33,8 +32,6 @@ import (
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
-	controller "github.com/jobserver-dev/jobserver/pkg/controller/job"
-	"github.com/jobserver-dev/jobserver/pkg/controller/job/plan"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 )
 
@@ -51,28 +48,21 @@ type Serve struct {
 
 	Etcd *Etcd
 
-	ConcurrentJobSyncs      int
-	JobSyncBatchPeriod      time.Duration
-	JobPodFailureBackoff    time.Duration
-	JobPodFailureBackoffMax time.Duration
+	Tunables *Tunables
 
 	Logs *logs.Options
 }
 
 // NewServe returns the defaults.
 func NewServe() *Serve {
-	limits := plan.DefaultLimits()
 	return &Serve{
-		BindAddress:             standalone.DefaultBindAddress,
-		SecurePort:              standalone.DefaultPort,
-		BatchV1Profile:          string(job.ProfileKubernetes),
-		Controllers:             []string{"*"},
-		Etcd:                    NewEtcd(),
-		ConcurrentJobSyncs:      controller.DefaultWorkers,
-		JobSyncBatchPeriod:      controller.DefaultSyncBatchPeriod,
-		JobPodFailureBackoff:    limits.FailureBackoff,
-		JobPodFailureBackoffMax: limits.FailureBackoffMax,
-		Logs:                    logs.NewOptions(),
+		BindAddress:    standalone.DefaultBindAddress,
+		SecurePort:     standalone.DefaultPort,
+		BatchV1Profile: string(job.ProfileKubernetes),
+		Controllers:    []string{"*"},
+		Etcd:           NewEtcd(),
+		Tunables:       NewTunables(),
+		Logs:           logs.NewOptions(),
 	}
 }
 
@@ -93,10 +83,7 @@ func (s *Serve) AddFlags(flags *pflag.FlagSet) {
 func (s *Serve) addJobFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.BatchV1Profile, "batch-v1-profile", s.BatchV1Profile, "How Jobs made through batch/v1 behave where Kubernetes and the guide differ: kubernetes or guide.")
 	flags.StringSliceVar(&s.Controllers, "controllers", s.Controllers, fmt.Sprintf("Controllers to run: '*' for all, 'foo' for the one named foo, '-foo' for all but it. All: %s.", strings.Join(controllers.StandaloneNames(), ", ")))
-	flags.IntVar(&s.ConcurrentJobSyncs, "concurrent-job-syncs", s.ConcurrentJobSyncs, "Number of Jobs that are synced at the same time.")
-	flags.DurationVar(&s.JobSyncBatchPeriod, "job-sync-batch-period", s.JobSyncBatchPeriod, "Longest time for which events of a Job's Pods are collected before the Job is synced.")
-	flags.DurationVar(&s.JobPodFailureBackoff, "job-pod-failure-backoff", s.JobPodFailureBackoff, "Wait before the first failed Pod of a Job is replaced. It doubles with each failure.")
-	flags.DurationVar(&s.JobPodFailureBackoffMax, "job-pod-failure-backoff-max", s.JobPodFailureBackoffMax, "Longest wait before a failed Pod of a Job is replaced.")
+	s.Tunables.AddFlags(flags)
 }
 
 // Validate returns an error that names every flag with a bad value.
@@ -136,26 +123,7 @@ func (s *Serve) validateJobs() []error {
 	for _, err := range controllers.ValidateSwitches(s.Controllers, controllers.StandaloneNames()) {
 		errs = append(errs, fmt.Errorf("--controllers: %w", err))
 	}
-	if s.ConcurrentJobSyncs < 1 {
-		errs = append(errs, fmt.Errorf("--concurrent-job-syncs: %d is not greater than 0", s.ConcurrentJobSyncs))
-	}
-	for _, duration := range []struct {
-		flag  string
-		value time.Duration
-	}{
-		{"job-sync-batch-period", s.JobSyncBatchPeriod},
-		{"job-pod-failure-backoff", s.JobPodFailureBackoff},
-		{"job-pod-failure-backoff-max", s.JobPodFailureBackoffMax},
-	} {
-		if duration.value <= 0 {
-			errs = append(errs, fmt.Errorf("--%s: %s is not greater than 0", duration.flag, duration.value))
-		}
-	}
-	if s.JobPodFailureBackoffMax < s.JobPodFailureBackoff {
-		errs = append(errs, fmt.Errorf("--job-pod-failure-backoff-max: %s is less than --job-pod-failure-backoff, %s",
-			s.JobPodFailureBackoffMax, s.JobPodFailureBackoff))
-	}
-	return errs
+	return append(errs, s.Tunables.Validate()...)
 }
 
 // Config returns the configuration of a standalone server. The flags must be valid.
@@ -174,11 +142,7 @@ func (s *Serve) Config() (standalone.Options, error) {
 		Election:       s.Etcd.Election(),
 		Controllers:    s.Controllers,
 		NodeName:       s.NodeName,
-		Job: controllers.JobOptions{
-			Syncs:                s.ConcurrentJobSyncs,
-			SyncBatchPeriod:      s.JobSyncBatchPeriod,
-			PodFailureBackoff:    s.JobPodFailureBackoff,
-			PodFailureBackoffMax: s.JobPodFailureBackoffMax,
-		},
+		Job:            s.Tunables.job(),
+		Cleaning:       s.Tunables.cleaning(),
 	}, nil
 }
