@@ -22,7 +22,10 @@ import (
 	"fmt"
 	"io"
 
+	"k8s.io/klog/v2"
+
 	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/options"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
 )
 
@@ -30,6 +33,9 @@ import (
 func serve(ctx context.Context, flags *options.Serve, out io.Writer) error {
 	if err := flags.Validate(); err != nil {
 		return usageError(err)
+	}
+	if !flags.Standalone {
+		return serveAggregated(ctx, flags.AggregatedConfig())
 	}
 	config, err := flags.Config()
 	if err != nil {
@@ -40,5 +46,18 @@ func serve(ctx context.Context, flags *options.Serve, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "Serving %s\nTry: kubectl --kubeconfig %s get jobs\n", server.URL(), server.AdminKubeconfig())
+	return errors.Join(server.Wait(ctx), server.Stop())
+}
+
+// serveAggregated runs a server beside a cluster until ctx ends.
+func serveAggregated(ctx context.Context, options aggregated.Options) error {
+	server, err := aggregated.Start(ctx, options)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped while it waited for the cluster
+		}
+		return err
+	}
+	klog.FromContext(ctx).Info("Serving", "address", server.Address())
 	return errors.Join(server.Wait(ctx), server.Stop())
 }

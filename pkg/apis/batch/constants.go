@@ -45,6 +45,9 @@ const (
 	JobIndexIgnoredFailureCountAnnotation = labelPrefix + "job-index-ignored-failure-count"
 )
 
+// ManagedLabel is on every Pod that a server beside a cluster makes, with the UID of its Job: there the server watches those alone.
+const ManagedLabel = GroupName + "/controller-uid"
+
 // Finalizers that keep an ended Pod until it is recorded in the status of its Job.
 const (
 	// KubeTrackingFinalizer is upstream's. Another cluster's Job controller strips it from Pods whose owner it does not know.

@@ -51,6 +51,11 @@ func StandaloneNames() []string {
 	return []string{GarbageCollector, Job, Namespace, NodeAgent, PodGC, TTLAfterFinished}
 }
 
+// AggregatedNames are all that a server beside a cluster can run, sorted. What is missing, the cluster's own controllers do.
+func AggregatedNames() []string {
+	return []string{Job, TTLAfterFinished}
+}
+
 // ValidateSwitches returns an error for each item of a list of switches that is about none of names.
 func ValidateSwitches(list, names []string) []error {
 	var errs []error

@@ -25,8 +25,8 @@ import (
 	"strings"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
-	"github.com/jobserver-dev/jobserver/pkg/leaderelection"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 )
 
@@ -60,7 +60,7 @@ type Options struct {
 
 	// Election says how replicas on one etcd choose the one that runs the controllers. Embedded etcd has one process only, which
 	// needs no election.
-	Election ElectionOptions
+	Election backend.ElectionOptions
 
 	// Controllers are the controllers to run, in the form of kube-controller-manager's flag: "*" for all, "foo" for one,
 	// "-foo" for all but one. Empty: all.
@@ -116,19 +116,6 @@ func (o Options) hosts() []string {
 	hosts = append(hosts, o.Hosts...)
 	slices.Sort(hosts)
 	return slices.Compact(hosts)
-}
-
-// ElectionOptions configure the election.
-type ElectionOptions struct {
-	// Off runs the controllers without asking whether another replica does. Only for a server that is alone on its etcd.
-	Off bool
-	// Timings are how long a lease lasts and how it is kept. Zero values: the defaults of package leaderelection.
-	Timings leaderelection.Timings
-}
-
-// elected tells whether the controllers run only while this replica leads.
-func (o Options) elected() bool {
-	return len(o.Etcd.Servers) > 0 && !o.Election.Off
 }
 
 // controllerNames are the controllers that are switched on, without the node agent.

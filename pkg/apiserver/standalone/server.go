@@ -27,7 +27,6 @@ import (
 	"strconv"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/informers"
@@ -37,10 +36,11 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/stage"
 	"github.com/jobserver-dev/jobserver/pkg/controller/job"
 	"github.com/jobserver-dev/jobserver/pkg/datadir"
-	"github.com/jobserver-dev/jobserver/pkg/etcd"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/kubelet"
 	"github.com/jobserver-dev/jobserver/pkg/pki"
@@ -68,10 +68,9 @@ type Server struct {
 	// kubelet is the agent's API.
 	kubelet *kubelet.Local
 
-	etcd       *etcd.Server // nil: etcd is elsewhere
-	etcdClient *clientv3.Client
-	api        *running
-	parts      *running
+	backend *backend.Backend
+	api     *stage.Stage
+	parts   *stage.Stage
 }
 
 // Start starts a server and returns once it listens; readyz tells when all parts work. It takes its logger from ctx but does not end
@@ -108,8 +107,7 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 	if err != nil {
 		return err
 	}
-	store, err := s.openEtcd(ctx, options)
-	if err != nil {
+	if s.backend, err = backend.Open(ctx, options.Etcd, s.dir.Etcd()); err != nil {
 		return err
 	}
 	config := apiserver.NewConfig()
@@ -117,7 +115,7 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 	if err := errors.Join(serve(generic, listener, bundle), authenticate(generic), authorize(generic)); err != nil {
 		return err
 	}
-	if err := apiserver.WithEtcd(generic, store); err != nil {
+	if err := apiserver.WithEtcd(generic, s.backend.Store); err != nil {
 		return err
 	}
 	loopback := generic.LoopbackClientConfig
@@ -125,7 +123,7 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 
 	// Nothing in the process ends with ctx: the parts are stopped in order.
 	ctx = context.WithoutCancel(ctx)
-	parts, err := s.newParts(generic, options, store)
+	parts, err := s.newParts(generic, options)
 	if err != nil {
 		return err
 	}
@@ -133,18 +131,18 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 	if err != nil {
 		return err
 	}
-	s.api = run(ctx, "API server", api.PrepareRun().RunWithContext)
+	s.api = stage.Run(ctx, "API server", api.PrepareRun().RunWithContext)
 	if err := bundle.WriteKubeconfig(s.dir.AdminKubeconfig(), s.url); err != nil {
 		return err
 	}
 	s.client = adminClient(s.url, bundle)
-	s.parts = runAll(ctx, parts, func(ctx context.Context) { waitForStorage(ctx, api) })
+	s.parts = stage.RunAll(ctx, parts, func(ctx context.Context) { waitForStorage(ctx, api) })
 	return nil
 }
 
 // newParts makes what works through the API, by name, with its readyz checks: the controllers and, where it is switched on, the node
 // agent.
-func (s *Server) newParts(generic *genericapiserver.Config, options Options, store apiserver.Etcd) (map[string]part, error) {
+func (s *Server) newParts(generic *genericapiserver.Config, options Options) (map[string]stage.Part, error) {
 	client := func(name string) *restclient.Config {
 		return apiserver.LoopbackClient(generic.LoopbackClientConfig, name)
 	}
@@ -154,12 +152,12 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options, sto
 		Identity:  job.KubeIdentity(),
 		Job:       options.Job,
 		Cleaning:  options.Cleaning,
-	}, s.election(options, store))
+	}, s.backend.Election(options.Election, options.NodeName))
 	if err != nil {
 		return nil, err
 	}
 	generic.ReadyzChecks = append(generic.ReadyzChecks, manager.Checks()...)
-	parts := map[string]part{"controller manager": manager}
+	parts := map[string]stage.Part{"controller manager": manager}
 	if !controllers.Enabled(controllers.NodeAgent, options.Controllers) {
 		return parts, nil
 	}
@@ -238,11 +236,11 @@ func (s *Server) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-s.api.done:
-		return s.api.ended()
-	case <-s.parts.done:
-		return s.parts.ended()
-	case err := <-s.etcdEnded():
+	case <-s.api.Ended():
+		return s.api.Err()
+	case <-s.parts.Ended():
+		return s.parts.Err()
+	case err := <-s.backend.Err():
 		return fmt.Errorf("etcd ended: %w", err)
 	}
 }
@@ -260,12 +258,14 @@ func (s *Server) StopPods(ctx context.Context) error {
 func (s *Server) Stop() error {
 	var errs []error
 	if s.parts != nil {
-		errs = append(errs, s.parts.stop(stopParts))
+		errs = append(errs, s.parts.Stop(stopParts))
 	}
 	if s.api != nil {
-		errs = append(errs, s.api.stop(stopAPI))
+		errs = append(errs, s.api.Stop(stopAPI))
 	}
-	errs = append(errs, s.closeEtcd())
+	if s.backend != nil {
+		errs = append(errs, s.backend.Close())
+	}
 	if s.dir != nil {
 		errs = append(errs, s.dir.Close())
 	}

@@ -17,6 +17,7 @@ limitations under the License.
 package job
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -261,4 +262,30 @@ func TestEmptySelectorMatchesAllPods(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// TestAdoptionLabelsPods: where the cache holds labelled Pods only, an adopted one must not drop out of it.
+func TestAdoptionLabelsPods(t *testing.T) {
+	t.Parallel()
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "job", UID: "job-uid"}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "pod-uid"}}
+	for name, test := range map[string]struct {
+		identity Identity
+		want     map[string]string
+	}{
+		"beside a cluster": {OwnIdentity(), map[string]string{"batch.jobserver.dev/controller-uid": "job-uid"}},
+		"alone":            {KubeIdentity(), nil},
+	} {
+		patch, err := test.identity.adoptPatch(job, pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got corev1.Pod
+		if err := json.Unmarshal(patch, &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, got.Labels); diff != "" {
+			t.Errorf("%s: labels (-want +got):\n%s", name, diff)
+		}
+	}
 }

@@ -57,11 +57,12 @@ func KubeIdentity() Identity {
 
 // OwnIdentity is the identity for a cluster whose own Job controller runs: owner batch.jobserver.dev/v1 Job and finalizer
 // batch.jobserver.dev/job-tracking. batch/v1 Jobs belong to that other controller, so their Pods are none of ours; its
-// finalizer is recognised on Pods of our Jobs.
+// finalizer is recognised on Pods of our Jobs. Pods get a label, so that a cache can leave out all others.
 func OwnIdentity() Identity {
 	return Identity{
 		Identity: plan.Identity{
 			Owner:      batchv1.JobGroupVersionKind,
+			Label:      batch.ManagedLabel,
 			Finalizer:  batch.TrackingFinalizer,
 			Finalizers: []string{batch.TrackingFinalizer, batch.KubeTrackingFinalizer},
 		},

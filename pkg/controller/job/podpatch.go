@@ -35,10 +35,11 @@ type podPatch struct {
 }
 
 type podPatchMeta struct {
-	UID              types.UID `json:"uid"`
-	OwnerReferences  []any     `json:"ownerReferences,omitempty"`
-	Finalizers       []string  `json:"finalizers,omitempty"`
-	DeleteFinalizers []string  `json:"$deleteFromPrimitiveList/finalizers,omitempty"`
+	UID              types.UID         `json:"uid"`
+	Labels           map[string]string `json:"labels,omitempty"`
+	OwnerReferences  []any             `json:"ownerReferences,omitempty"`
+	Finalizers       []string          `json:"finalizers,omitempty"`
+	DeleteFinalizers []string          `json:"$deleteFromPrimitiveList/finalizers,omitempty"`
 }
 
 // ownerRemoval is the element of a strategic merge patch that takes one owner reference away.
@@ -56,13 +57,17 @@ func (id Identity) removeFinalizersPatch(pod *corev1.Pod) ([]byte, error) {
 	return encodePatch(podPatchMeta{UID: pod.UID, DeleteFinalizers: ours})
 }
 
-// adoptPatch makes the Job the controller of the Pod and has the Pod tracked.
+// adoptPatch makes the Job the controller of the Pod, gives it our label and has it tracked.
 func (id Identity) adoptPatch(job *batchv1.Job, pod *corev1.Pod) ([]byte, error) {
-	return encodePatch(podPatchMeta{
+	meta := podPatchMeta{
 		UID:             pod.UID,
 		OwnerReferences: []any{id.ownerReference(job)},
 		Finalizers:      []string{id.Finalizer},
-	})
+	}
+	if id.Label != "" {
+		meta.Labels = map[string]string{id.Label: string(job.UID)}
+	}
+	return encodePatch(meta)
 }
 
 // releasePatch takes the Job's owner reference and the tracking finalizers off the Pod.

@@ -28,7 +28,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
-	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
 	"github.com/jobserver-dev/jobserver/pkg/leaderelection"
 )
 
@@ -116,6 +116,6 @@ func (e *Etcd) validateFiles() []error {
 }
 
 // Election returns the configuration of the election.
-func (e *Etcd) Election() standalone.ElectionOptions {
-	return standalone.ElectionOptions{Off: !e.Elect, Timings: e.Timings}
+func (e *Etcd) Election() backend.ElectionOptions {
+	return backend.ElectionOptions{Off: !e.Elect, Timings: e.Timings}
 }

@@ -57,6 +57,8 @@ type Config struct {
 	Policy Policy
 	// Published tells whether callers have a CA bundle. Nil: nobody can tell, and the overlap has to do.
 	Published func(bundle []byte) bool
+	// Changed is called when callers have to be given another bundle. Optional.
+	Changed func()
 	// Clock is the time. Default: the real one.
 	Clock clock.PassiveClock
 }
@@ -154,10 +156,13 @@ func (k *Keeper) serve(ctx context.Context, state State) error {
 		return err
 	}
 	k.mu.Lock()
-	before := k.served
+	before, changed := k.served, !bytes.Equal(k.bundle, bundle)
 	k.served, k.bundle = state, bundle
 	listeners := k.listeners
 	k.mu.Unlock()
+	if changed && k.config.Changed != nil {
+		k.config.Changed()
+	}
 
 	if before.Serving != nil && bytes.Equal(before.Serving.Cert, state.Serving.Cert) {
 		return nil

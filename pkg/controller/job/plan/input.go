@@ -116,6 +116,9 @@ type Identity struct {
 	// Finalizer is the tracking finalizer that a new Pod gets.
 	Finalizer string
 
+	// Label is a label that a new Pod gets, with the UID of the Job as its value. Empty: none.
+	Label string
+
 	// Finalizers are all tracking finalizers that count as ours on an existing Pod. Finalizer is one of them even where it
 	// is left out.
 	Finalizers []string

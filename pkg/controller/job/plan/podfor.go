@@ -30,7 +30,7 @@ import (
 )
 
 // podFor returns a new Pod of the Job, for the API to complete its name: labels, annotations, finalizers and spec of the
-// template, the tracking finalizer, and the Job as its controller (section 1.16 of the reference).
+// template, our label, the tracking finalizer, and the Job as its controller (section 1.16 of the reference).
 func podFor(job *batchv1.Job, identity Identity) *corev1.Pod {
 	template := &job.Spec.Template
 	pod := &corev1.Pod{
@@ -43,6 +43,9 @@ func podFor(job *batchv1.Job, identity Identity) *corev1.Pod {
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(job, identity.Owner)},
 		},
 		Spec: *template.Spec.DeepCopy(),
+	}
+	if identity.Label != "" {
+		set(&pod.Labels, identity.Label, string(job.UID))
 	}
 	if !slices.Contains(pod.Finalizers, identity.Finalizer) {
 		pod.Finalizers = append(pod.Finalizers, identity.Finalizer)

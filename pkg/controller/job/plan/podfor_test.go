@@ -66,6 +66,23 @@ func TestPodFor(t *testing.T) {
 	}
 }
 
+// TestPodForLabel: beside a cluster's own controllers Pods carry a mark of ours, whatever the template says of it.
+func TestPodForLabel(t *testing.T) {
+	t.Parallel()
+	identity := testIdentity
+	identity.Label = "batch.jobserver.dev/controller-uid"
+	for name, labels := range map[string]map[string]string{"none": nil, "others": {"l": "1"}, "forged": {identity.Label: "another"}} {
+		job := templateJob().obj()
+		job.Spec.Template.Labels = labels
+		if got := podFor(job, identity).Labels[identity.Label]; got != "job-uid" {
+			t.Errorf("with %s labels in the template: label %q, want the UID of the Job", name, got)
+		}
+		if labels["batch.jobserver.dev/controller-uid"] == "job-uid" {
+			t.Errorf("with %s labels in the template: the Job's own labels were changed", name)
+		}
+	}
+}
+
 func TestPodForIndex(t *testing.T) {
 	t.Parallel()
 	b := templateJob().indexed(9)

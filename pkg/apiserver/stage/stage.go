@@ -14,7 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package standalone
+// Package stage runs the stages of a server: what is started together, and stopped together, one stage after the other.
+package stage
 
 import (
 	"context"
@@ -25,23 +26,23 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// part is something that works through the API until its context ends. Run blocks until it has come to rest.
-type part interface {
+// Part is something that works through the API until its context ends. Run blocks until it has come to rest.
+type Part interface {
 	Run(ctx context.Context) error
 }
 
-// running is a stage of the server: something that runs until it is stopped.
-type running struct {
+// Stage is something that runs until it is stopped.
+type Stage struct {
 	name   string
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
 }
 
-// run runs f on a goroutine of its own.
-func run(ctx context.Context, name string, f func(context.Context) error) *running {
+// Run runs f on a goroutine of its own.
+func Run(ctx context.Context, name string, f func(context.Context) error) *Stage {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &running{name: name, cancel: cancel, done: make(chan struct{})}
+	r := &Stage{name: name, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		defer cancel()
@@ -50,9 +51,9 @@ func run(ctx context.Context, name string, f func(context.Context) error) *runni
 	return r
 }
 
-// runAll waits until ready returns, and runs the parts as one stage: where one ends, all do.
-func runAll(ctx context.Context, parts map[string]part, ready func(context.Context)) *running {
-	return run(ctx, "controllers", func(ctx context.Context) error {
+// RunAll waits until ready returns, and runs the parts as one stage: where one ends, all do.
+func RunAll(ctx context.Context, parts map[string]Part, ready func(context.Context)) *Stage {
+	return Run(ctx, "controllers", func(ctx context.Context) error {
 		ready(ctx)
 		group, ctx := errgroup.WithContext(ctx)
 		for name, part := range parts {
@@ -71,16 +72,19 @@ func runAll(ctx context.Context, parts map[string]part, ready func(context.Conte
 	})
 }
 
-// ended is the error of a stage that ended without being stopped. It must only be called once done is closed.
-func (r *running) ended() error {
+// Ended is closed once the stage has.
+func (r *Stage) Ended() <-chan struct{} { return r.done }
+
+// Err is the error of a stage that ended without being stopped. It must only be called once Ended is closed.
+func (r *Stage) Err() error {
 	if r.err != nil {
 		return fmt.Errorf("%s ended: %w", r.name, r.err)
 	}
 	return fmt.Errorf("%s ended", r.name)
 }
 
-// stop ends the stage and waits for it, though not for longer than timeout, which is an error.
-func (r *running) stop(timeout time.Duration) error {
+// Stop ends the stage and waits for it, though not for longer than timeout, which is an error.
+func (r *Stage) Stop(timeout time.Duration) error {
 	r.cancel()
 	select {
 	case <-r.done:

@@ -1,0 +1,112 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package quota makes a cluster's ResourceQuotas count Jobs that an aggregated server keeps. The admission of a cluster's own API server never
+// sees requests that it hands on.
+//
+// The decision is that of k8s.io/apiserver: what is used stands in the status of the ResourceQuota, and is raised there, with a check that nobody else
+// wrote it meanwhile, before the Job is stored. So replicas and the cluster's own API server share one account, and a limit is never passed.
+// The cluster's quota controller, which sees Jobs through discovery, lowers it when Jobs go.
+package quota
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/plugin/resourcequota"
+	apisquota "k8s.io/apiserver/pkg/quota/v1"
+	"k8s.io/apiserver/pkg/quota/v1/generic"
+)
+
+// PluginName is the name of the plugin for --disable-admission-plugins, that of Kubernetes' own.
+const PluginName = resourcequota.PluginName
+
+// evaluators is how many namespaces are decided upon at the same time, as in Kubernetes.
+const evaluators = 5
+
+// Register makes the plugin known.
+func Register(plugins *admission.Plugins) {
+	plugins.Register(PluginName, func(io.Reader) (admission.Interface, error) {
+		base, err := resourcequota.NewResourceQuota(nil, evaluators)
+		if err != nil {
+			return nil, err
+		}
+		return &plugin{QuotaAdmission: base}, nil
+	})
+}
+
+// plugin charges a Job to every name that it has: served in two groups it is one object in each, and the quota controller counts both.
+type plugin struct {
+	*resourcequota.QuotaAdmission
+	resources []schema.GroupVersionResource
+}
+
+var _ admission.ValidationInterface = &plugin{}
+
+// Validate implements admission.ValidationInterface.
+func (p *plugin) Validate(ctx context.Context, attributes admission.Attributes, objects admission.ObjectInterfaces) error {
+	if attributes.GetSubresource() != "" || attributes.GetOperation() != admission.Create {
+		return nil
+	}
+	for _, resource := range p.resources {
+		if err := p.QuotaAdmission.Validate(ctx, named{attributes, resource}, objects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named are attributes of a request under another name of the same resource.
+type named struct {
+	admission.Attributes
+	resource schema.GroupVersionResource
+}
+
+// GetResource implements admission.Attributes.
+func (n named) GetResource() schema.GroupVersionResource { return n.resource }
+
+// ValidateInitialization implements admission.InitializationValidator.
+func (p *plugin) ValidateInitialization() error {
+	if len(p.resources) == 0 {
+		return errors.New("missing resources")
+	}
+	return p.QuotaAdmission.ValidateInitialization()
+}
+
+// NewInitializer returns what tells the plugin the names that Jobs are served by.
+func NewInitializer(resources []schema.GroupVersionResource) admission.PluginInitializer {
+	return initializer(resources)
+}
+
+type initializer []schema.GroupVersionResource
+
+// Initialize implements admission.PluginInitializer.
+func (i initializer) Initialize(target admission.Interface) {
+	p, ok := target.(*plugin)
+	if !ok {
+		return
+	}
+	p.resources = i
+	var counts []apisquota.Evaluator
+	for _, resource := range i {
+		// Usage is never counted here: the quota controller does.
+		counts = append(counts, generic.NewObjectCountEvaluator(resource.GroupResource(), nil, ""))
+	}
+	p.SetQuotaConfiguration(generic.NewConfiguration(counts, nil))
+}

@@ -1,0 +1,290 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package aggregated puts together a server that a real cluster knows through APIServices: the cluster's API server says who calls and
+// what he may do, its objects govern admission, and the Pods live there. Jobs are kept here.
+package aggregated
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	restclient "k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	apiregistrationclient "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/certificates"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/registration"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/stage"
+	"github.com/jobserver-dev/jobserver/pkg/controller/job"
+	"github.com/jobserver-dev/jobserver/pkg/datadir"
+)
+
+// How long each stage of stopping may take.
+const (
+	stopParts = 4 * time.Second
+	stopAPI   = 10 * time.Second
+
+	// endWatches is for how long clients' watches may take to end by themselves, once told to.
+	endWatches = 2 * time.Second
+)
+
+// secretSuffix follows the name of the Service in that of the Secret with the certificates.
+const secretSuffix = "-certificates"
+
+// Server is a running server.
+type Server struct {
+	dir     *datadir.Dir
+	backend *backend.Backend
+	keeper  *certificates.Keeper
+	api     *stage.Stage
+	parts   *stage.Stage
+	address string
+}
+
+// Start starts a server and returns once it listens; readyz tells when all parts work. Until the cluster answers it waits, for as long
+// as ctx lasts. It takes its logger from ctx but does not end with it after that: Stop ends it. On an error nothing is left running.
+func Start(ctx context.Context, options Options) (_ *Server, err error) {
+	options, err = options.complete()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
+	if err := s.open(ctx, options); err != nil {
+		return nil, err
+	}
+	cluster, err := newHost(options.Kubeconfig, options.HostQPS, options.HostBurst)
+	if err != nil {
+		return nil, err
+	}
+	if err := cluster.wait(ctx); err != nil {
+		return nil, fmt.Errorf("wait for the cluster's API server: %w", err)
+	}
+	return s, s.assemble(ctx, options, cluster)
+}
+
+// open opens what everything is stored in.
+func (s *Server) open(ctx context.Context, options Options) (err error) {
+	etcdDir := ""
+	if len(options.Etcd.Servers) == 0 {
+		if s.dir, err = datadir.Open(options.DataDir); err != nil {
+			return err
+		}
+		etcdDir = s.dir.Etcd()
+	}
+	s.backend, err = backend.Open(ctx, options.Etcd, etcdDir)
+	return err
+}
+
+// assemble starts the parts from the bottom up: certificates, the API, and what works through the API.
+func (s *Server) assemble(ctx context.Context, options Options, cluster *host) error {
+	registrar, err := newRegistrar(options, cluster, s)
+	if err != nil {
+		return err
+	}
+	if options.ownCertificates() {
+		if err := s.makeCertificates(ctx, options, cluster, registrar); err != nil {
+			return err
+		}
+		options.Serving.ServerCert.GeneratedCert = s.keeper
+	}
+	if options.Serving.Listener, err = net.Listen("tcp", net.JoinHostPort(options.BindAddress, strconv.Itoa(options.Port))); err != nil {
+		return fmt.Errorf("open the API's port: %w", err)
+	}
+	if err := s.serve(ctx, options, cluster, registrar); err != nil {
+		// Closing it a second time, where the API server has done so, is an error that says nothing.
+		_ = options.Serving.Listener.Close()
+		return err
+	}
+	return nil
+}
+
+// serve starts the API and what works through it.
+func (s *Server) serve(ctx context.Context, options Options, cluster *host, registrar *registration.Registrar) error {
+	config, err := newConfig(options, cluster, s.backend)
+	if err != nil {
+		return err
+	}
+	generic := &config.Generic.Config
+	generic.ShutdownWatchTerminationGracePeriod = endWatches
+	manager, err := s.newManager(generic, options, cluster)
+	if err != nil {
+		return err
+	}
+	generic.ReadyzChecks = append(generic.ReadyzChecks, manager.Checks()...)
+	api, err := config.Complete().New()
+	if err != nil {
+		return err
+	}
+	s.address = options.Serving.Listener.Addr().String()
+
+	// Nothing in the process ends with ctx: the parts are stopped in order.
+	ctx = context.WithoutCancel(ctx)
+	s.api = stage.Run(ctx, "API server", api.PrepareRun().RunWithContext)
+	parts := map[string]stage.Part{"controller manager": manager}
+	if s.keeper != nil {
+		parts["certificates"] = loop(s.keeper.Run)
+	}
+	if registrar != nil {
+		parts["registration"] = loop(registrar.Run)
+	}
+	s.parts = stage.RunAll(ctx, parts, func(ctx context.Context) { waitForStorage(ctx, api) })
+	return nil
+}
+
+// loop is a part of the server that goes on, whatever happens, until its context ends.
+type loop func(ctx context.Context)
+
+// Run implements stage.Part.
+func (l loop) Run(ctx context.Context) error {
+	l(ctx)
+	return nil
+}
+
+// newRegistrar returns nil where registration is somebody else's task.
+func newRegistrar(options Options, cluster *host, s *Server) (*registration.Registrar, error) {
+	if options.NoRegistration {
+		return nil, nil
+	}
+	registrationClient, err := apiregistrationclient.NewForConfig(cluster.jsonClient("registration"))
+	if err != nil {
+		return nil, err
+	}
+	config := registration.Config{
+		APIServices: registrationClient.ApiregistrationV1().APIServices(),
+		Groups:      options.groups(),
+		Service:     options.Service,
+	}
+	if options.ownCertificates() {
+		config.Bundle = func() []byte { return s.keeper.Bundle() }
+	}
+	return registration.New(config)
+}
+
+// makeCertificates sees that there is a certificate to serve with.
+func (s *Server) makeCertificates(ctx context.Context, options Options, cluster *host, registrar *registration.Registrar) error {
+	secretClient, err := kubernetes.NewForConfig(cluster.client("certificates"))
+	if err != nil {
+		return err
+	}
+	config := certificates.Config{
+		Secrets:    secretClient.CoreV1().Secrets(options.Service.Namespace),
+		SecretName: options.Service.Name + secretSuffix,
+		Policy: certificates.Policy{
+			Hosts: options.hosts(), AuthorityValidity: options.AuthorityValidity, ServingValidity: options.ServingValidity,
+		},
+	}
+	if registrar != nil {
+		config.Published = registrar.Published
+		config.Changed = registrar.Wake
+	}
+	if s.keeper, err = certificates.NewKeeper(config); err != nil {
+		return err
+	}
+	if err := retry(ctx, "Waiting for a serving certificate", s.keeper.Check); err != nil {
+		return fmt.Errorf("wait for a serving certificate: %w", err)
+	}
+	return nil
+}
+
+// newManager makes the controllers: they find Jobs here, and all else in the cluster.
+func (s *Server) newManager(generic *genericapiserver.Config, options Options, cluster *host) (*controllers.Manager, error) {
+	name, err := replicaName()
+	if err != nil {
+		return nil, err
+	}
+	config := controllers.Config{
+		Names: options.controllerNames(),
+		JobClient: func(name string) *restclient.Config {
+			return apiserver.LoopbackClient(generic.LoopbackClientConfig, name)
+		},
+		HostClient: cluster.client,
+		Identity:   job.OwnIdentity(),
+		Job:        options.Job,
+		Cleaning:   options.Cleaning,
+	}
+	if options.BatchV1Profile != "" {
+		// Ours is the cluster's only Job controller: Pods get the names that tools know, and all are watched, as any could be one's to adopt.
+		config.Identity = job.KubeIdentity()
+		config.Identity.Label = batch.ManagedLabel
+	} else {
+		// Others' Pods are none of our business, and there may be very many.
+		config.HostInformers = []informers.SharedInformerOption{informers.WithTweakListOptions(func(list *metav1.ListOptions) {
+			list.LabelSelector = batch.ManagedLabel
+		})}
+	}
+	return controllers.NewManager(config, s.backend.Election(options.Election, name))
+}
+
+// waitForStorage waits until the API's own caches are filled: before that it answers that it is not ready.
+func waitForStorage(ctx context.Context, api *genericapiserver.GenericAPIServer) {
+	// The hook has no error but that of a server that gives up waiting; the clients then wait instead.
+	_ = api.StorageReadinessHook.Hook(genericapiserver.PostStartHookContext{Context: ctx})
+}
+
+// Address is where the API is served, such as [::]:6443.
+func (s *Server) Address() string { return s.address }
+
+// Wait blocks until ctx ends or a part of the server does, which is an error that names it.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.api.Ended():
+		return s.api.Err()
+	case <-s.parts.Ended():
+		return s.parts.Err()
+	case err := <-s.backend.Err():
+		return fmt.Errorf("etcd ended: %w", err)
+	}
+}
+
+// Stop stops the parts from the top down: controllers first, so that none sees the API go; the API; etcd last, when nobody writes any more.
+func (s *Server) Stop() error {
+	var errs []error
+	if s.parts != nil {
+		errs = append(errs, s.parts.Stop(stopParts))
+	}
+	if s.api != nil {
+		errs = append(errs, s.api.Stop(stopAPI))
+	}
+	if s.backend != nil {
+		errs = append(errs, s.backend.Close())
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.Close())
+	}
+	klog.Background().V(1).Info("Stopped")
+	return errors.Join(errs...)
+}
