@@ -66,6 +66,8 @@ type Config struct {
 	// SupervisorPath is the executable that is started again to supervise a container: one that links this package.
 	// Empty: the running one, even after its file was replaced.
 	SupervisorPath string
+	// EndWithProcess has containers end, with their grace periods, when this process does, even if it is killed. Without it they go on.
+	EndWithProcess bool
 	// MaxPods is how many Pods the node takes; 0: 1000.
 	MaxPods int
 	// VolumeRefresh is how often a volume that shows configMaps, secrets, tokens or fields is brought up to date while a container may read it, give
@@ -157,7 +159,7 @@ func New(config Config) (*Agent, error) {
 	}
 	a := &Agent{config: config, states: map[types.UID]*podState{}, prober: probe.New(), tokens: newTokenCache(config.Client, config.Clock)}
 	processes, err := runtime.NewProcess(runtime.ProcessConfig{
-		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
+		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, EndWithAgent: config.EndWithProcess, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)

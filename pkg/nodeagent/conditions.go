@@ -50,6 +50,11 @@ func podConditions(o observation, a actions, status *corev1.PodStatus) []corev1.
 	if hasRounds(o.pod) {
 		owned = append(owned, restartingCondition(o, status))
 	}
+	if status.Reason == reasonNodeLost {
+		owned = append(owned, corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reasonTerminated, Message: messageNodeLost,
+		})
+	}
 	var conditions []corev1.PodCondition
 	for _, condition := range status.Conditions {
 		if !slices.ContainsFunc(owned, func(c corev1.PodCondition) bool { return c.Type == condition.Type }) {

@@ -59,4 +59,10 @@ const (
 	reasonStatusUnknown      = "ContainerStatusUnknown"
 	messageStatusUnknown     = "The container could not be located when the pod was terminated"
 	statusUnknownCode        = 137
+
+	// reasonNodeLost is of Pods and containers that went with the machine when it was restarted.
+	reasonNodeLost  = "NodeLost"
+	messageNodeLost = "The machine was restarted while the Pod was running on it"
+	// reasonTerminated is the reason of the condition DisruptionTarget where a kubelet ends a Pod that did nothing wrong.
+	reasonTerminated = "TerminationByKubelet"
 )

@@ -60,9 +60,22 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 		if a.ended && a.failure != nil {
 			status.Reason, status.Message = a.failure.reason, a.failure.message
 		}
+		if a.failure == nil && phase == corev1.PodFailed && wentWithMachine(o) {
+			status.Reason, status.Message = reasonNodeLost, messageNodeLost
+		}
 	}
 	status.Conditions = podConditions(o, a, &status)
 	return status
+}
+
+// wentWithMachine tells whether a container of the Pod ended with the machine, and not by its own doing.
+func wentWithMachine(o observation) bool {
+	for _, attempts := range o.containers {
+		if last := attempts.last(); last != nil && last.Failure == runtime.FailureNodeLost {
+			return true
+		}
+	}
+	return false
 }
 
 // addContainerStatuses adds the status of every container. A Pod that the node refuses has none, as with a kubelet: kubectl would show that they
@@ -197,6 +210,8 @@ func terminated(o observation, container *corev1.Container, attempt *runtime.Con
 		state.Reason = reasonContainerCannotRun
 	case attempt.Failure == runtime.FailureLost:
 		state.Reason = reasonStatusUnknown
+	case attempt.Failure == runtime.FailureNodeLost:
+		state.Reason = reasonNodeLost
 	case attempt.ExitCode == 0:
 		state.Reason = reasonCompleted
 	}

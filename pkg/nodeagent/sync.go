@@ -276,7 +276,11 @@ func addLost(observed *observation) {
 				lost.ExitCode, lost.Signal = int(terminated.ExitCode), int(terminated.Signal)
 				lost.StartedAt, lost.FinishedAt = terminated.StartedAt.Time, terminated.FinishedAt.Time
 				lost.Message = terminated.Message
-				if terminated.Reason != reasonStatusUnknown {
+				switch terminated.Reason {
+				case reasonStatusUnknown:
+				case reasonNodeLost:
+					lost.Failure = runtime.FailureNodeLost
+				default:
 					lost.Failure = runtime.FailureNone
 				}
 			}

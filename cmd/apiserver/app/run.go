@@ -33,6 +33,7 @@ import (
 	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/options"
 	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/run"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
 // stopPodsTimeout bounds how long run waits for its Pods after the grace periods that they ask for. What is left is killed.
@@ -47,7 +48,7 @@ func newRunCommand() *cobra.Command {
 progress of the Jobs, and ends with them.
 
 It exits with 0 where every Job completed, 1 where one did not, 2 for a file that doesn't parse or is rejected, and 130 when
-interrupted, after its Pods have been stopped.`,
+interrupted, after its Pods have been stopped. Even where it is killed, its Pods end with it and nothing stays behind.`,
 		Example: "  apiserver run -f job.yaml\n  generate-jobs | apiserver run -f -",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -71,8 +72,13 @@ func runFiles(ctx context.Context, flags *options.Run, in io.Reader, out io.Writ
 	if err != nil {
 		return fmt.Errorf("make a folder for the server: %w", err)
 	}
+	// Whatever kills this process, its Pods end with it and the folder goes after them.
+	cleaner, err := runtime.StartCleaner("", dir, "node")
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
 	err = runIn(ctx, dir, flags, objects, out)
-	return withCode(ctx, errors.Join(err, os.RemoveAll(dir)))
+	return withCode(ctx, errors.Join(err, os.RemoveAll(dir), cleaner.Close()))
 }
 
 func runIn(ctx context.Context, dir string, flags *options.Run, objects []run.Object, out io.Writer) (err error) {
@@ -86,6 +92,7 @@ func runIn(ctx context.Context, dir string, flags *options.Run, objects []run.Ob
 	if err != nil {
 		return err
 	}
+	config.EndPodsWithProcess = true
 	server, err := standalone.Start(ctx, config)
 	if err != nil {
 		return err

@@ -46,7 +46,13 @@ func serve(ctx context.Context, flags *options.Serve, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "Serving %s\nTry: kubectl --kubeconfig %s get jobs\n", server.URL(), server.AdminKubeconfig())
-	return errors.Join(server.Wait(ctx), server.Stop())
+	err = server.Wait(ctx)
+	if flags.StopPodsOnExit {
+		stopContext, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPodsTimeout)
+		defer cancel()
+		err = errors.Join(err, server.StopPods(stopContext))
+	}
+	return errors.Join(err, server.Stop())
 }
 
 // serveAggregated runs a server beside a cluster until ctx ends.

@@ -73,6 +73,9 @@ type Options struct {
 	// NodeName is the name of the Node. Empty: the host name.
 	NodeName string
 
+	// EndPodsWithProcess has Pods end when this process does, even if it is killed. Without it they go on.
+	EndPodsWithProcess bool
+
 	// Supervisor is the executable that is started for each container; it must contain the node agent. Empty: this program.
 	Supervisor string
 }

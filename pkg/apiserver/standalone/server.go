@@ -170,6 +170,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options) (ma
 		RootDir:        s.dir.Node(),
 		Client:         nodeClient,
 		SupervisorPath: options.Supervisor,
+		EndWithProcess: options.EndPodsWithProcess,
 		Schedule:       true,
 	})
 	if err != nil {

@@ -57,13 +57,13 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 		Dir: p.containerDir(request.ID), Attempt: strconv.Itoa(request.ID.Attempt),
 		Argv: request.Argv, Env: request.Env, WorkingDir: request.WorkingDir,
 		View: view, NoNewPrivileges: request.NoNewPrivileges, StopSignal: int(request.StopSignal), Grace: request.Grace,
-		AgentPID: os.Getpid(),
+		AgentPID: os.Getpid(), Lifeline: p.endWithAgent,
 	}, stdio{stdin: lock})
 	if err != nil {
 		// Nothing was started: take the intent back.
 		return Container{}, errors.Join(err, p.removeAttempt(request.ID))
 	}
-	started.pidfd = child.pidfd
+	started.pidfd, started.lifeline = child.pidfd, child.spec
 	report, reportErr := child.readReport(launchTimeout)
 	switch {
 	case report.Running != nil:

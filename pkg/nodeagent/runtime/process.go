@@ -39,6 +39,8 @@ type ProcessConfig struct {
 	RootDir string
 	// SupervisorPath is an executable that links package supervisor.
 	SupervisorPath string
+	// EndWithAgent has containers end, with their grace periods, when this process does, even if it is killed. Without it they go on.
+	EndWithAgent bool
 	// OnChange is called when a container of the Pod has ended. It must not block.
 	OnChange func(podUID types.UID)
 }
@@ -47,6 +49,7 @@ type ProcessConfig struct {
 type Process struct {
 	root           string
 	supervisorPath string
+	endWithAgent   bool
 	onChange       func(types.UID)
 	bootID         string
 	lock           *os.File // the root folder is ours
@@ -69,6 +72,7 @@ type podEntry struct {
 type entry struct {
 	Container
 	pidfd      *os.File // of the supervisor; nil once it ended
+	lifeline   *os.File // held open while the supervisor runs, where it ends with this process
 	stopBefore time.Time
 	// stopRecorded is the end of the grace period that an earlier agent gave; zero: none did.
 	stopRecorded time.Time
@@ -113,7 +117,7 @@ func NewProcess(config ProcessConfig) (*Process, error) {
 		return nil, fmt.Errorf("root folder %s is in use by another node agent: %w", config.RootDir, err)
 	}
 	return &Process{
-		root: config.RootDir, supervisorPath: config.SupervisorPath, onChange: config.OnChange, bootID: bootID, lock: lock,
+		root: config.RootDir, supervisorPath: config.SupervisorPath, endWithAgent: config.EndWithAgent, onChange: config.OnChange, bootID: bootID, lock: lock,
 		pods: map[types.UID]*podEntry{},
 	}, nil
 }

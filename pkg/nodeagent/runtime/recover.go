@@ -130,7 +130,7 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 		return nil
 	case record.BootID != p.bootID:
 		// The processes went with the machine; what their numbers name now is not ours to kill.
-		exit = supervisor.Exit{Code: lostCode, Lost: "the machine was restarted", StartedAt: running.StartedAt, FinishedAt: time.Now()}
+		exit = supervisor.Exit{Code: lostCode, Lost: "the machine was restarted", Reboot: true, StartedAt: running.StartedAt, FinishedAt: time.Now()}
 		if err := supervisor.WriteRecord(p.path(id, supervisor.SuffixExit), exit); err != nil {
 			return err
 		}

@@ -121,11 +121,11 @@ func TestRecoverRecords(t *testing.T) {
 	}{
 		"never started": {intent: intent{BootID: bootID}, wantNone: true},
 		"never known to have started, another boot": {
-			intent: intent{BootID: "another"}, wantCode: 137, wantFailure: FailureLost,
+			intent: intent{BootID: "another"}, wantCode: 137, wantFailure: FailureNodeLost,
 		},
 		"running in another boot, its number is ours now": {
 			intent: intent{BootID: "another"}, running: &supervisor.Running{SupervisorPID: self.PID, PID: self.PID, Start: self.Start},
-			wantCode: 137, wantFailure: FailureLost,
+			wantCode: 137, wantFailure: FailureNodeLost,
 		},
 		"supervisor gone, its number and the command's are ours now": {
 			intent: intent{BootID: bootID}, running: &supervisor.Running{SupervisorPID: self.PID, SupervisorStart: 1, PID: self.PID, Start: 1},
@@ -206,14 +206,14 @@ func TestRecoverAfterAPowerCut(t *testing.T) {
 			}
 			for range 2 {
 				f = restart(t, f)
-				if got, ok := f.get(id); !ok || got.Running || got.Failure != FailureLost {
+				if got, ok := f.get(id); !ok || got.Running || got.Failure != FailureNodeLost {
 					t.Errorf("found %+v (%t), want it lost", got, ok)
 				}
 			}
 			if kept, err := f.Prepare(t.Context(), Pod{UID: "pod", Namespace: "default", Name: "test"}); err != nil || kept.Name != "test" {
 				t.Errorf("the Pod's record is %+v, error %v", kept, err)
 			}
-			if got, ok := f.get(id); !ok || got.Failure != FailureLost {
+			if got, ok := f.get(id); !ok || got.Failure != FailureNodeLost {
 				t.Errorf("after Prepare found %+v (%t), want it lost", got, ok)
 			}
 		})

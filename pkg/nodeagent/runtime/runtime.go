@@ -110,8 +110,10 @@ const (
 	FailureNone Failure = ""
 	// FailureStart: the command could not be run.
 	FailureStart Failure = "Start"
-	// FailureLost: it is not known how the command ended, because the supervisor was killed or the machine was restarted. None of its processes is left.
+	// FailureLost: it is not known how the command ended, because its supervisor was killed. None of its processes is left.
 	FailureLost Failure = "Lost"
+	// FailureNodeLost is FailureLost where the machine was restarted.
+	FailureNodeLost Failure = "NodeLost"
 )
 
 // Container is the state of one attempt.
@@ -121,7 +123,7 @@ type Container struct {
 	Running bool
 	// StartedAt is zero where the command could not be run. FinishedAt is zero while it runs.
 	StartedAt, FinishedAt time.Time
-	// ExitCode is 128 plus Signal for a command that a signal ended, 126 or 127 with FailureStart, 137 with FailureLost.
+	// ExitCode is 128 plus Signal for a command that a signal ended, 126 or 127 with FailureStart, 137 with FailureLost and FailureNodeLost.
 	ExitCode, Signal int
 	Failure          Failure
 	// Message explains the Failure.

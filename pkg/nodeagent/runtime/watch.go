@@ -58,6 +58,9 @@ func (p *Process) watch(watched *entry, pidfd *os.File, pid int) {
 	_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 	p.mu.Lock()
 	watched.pidfd = nil
+	if watched.lifeline != nil {
+		_ = watched.lifeline.Close()
+	}
 	p.mu.Unlock()
 	_ = pidfd.Close()
 	p.settle(watched)
@@ -94,6 +97,8 @@ func (e *entry) apply(exit supervisor.Exit) {
 	e.ExitCode, e.Signal = exit.Code, exit.Signal
 	e.StartedAt, e.FinishedAt = exit.StartedAt, exit.FinishedAt
 	switch {
+	case exit.Reboot:
+		e.Failure, e.Message = FailureNodeLost, exit.Lost
 	case exit.Lost != "":
 		e.Failure, e.Message = FailureLost, exit.Lost
 	case exit.StartError != "":

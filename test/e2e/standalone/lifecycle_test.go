@@ -136,3 +136,27 @@ func TestStopAndRestartContinuesJobs(t *testing.T) {
 	c.wait(t, "waiting", "Complete")
 	checkCountedOnce(t, c, "waiting", d, 4)
 }
+
+// TestStopPodsOnExit: with the flag, Pods end with the server, in the time that they ask for.
+func TestStopPodsOnExit(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	if _, err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.flags = []string{"--stop-pods-on-exit"}
+	s.mustStart(t)
+	mark, d := newMark(), newDiary(t)
+	c := newClient(t, s)
+	c.apply(t, podManifest("p", "trap 'echo ended >> "+d.path+"; exit 0' TERM; sleep "+mark+" & wait"))
+	mustRun(t, mark)
+	if _, err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if left := processesWith(mark); len(left) > 0 {
+		t.Errorf("the server has ended, processes %v of the Pod run", left)
+	}
+	if got := d.lines(t); len(got) != 1 {
+		t.Errorf("the container was to end by itself, its diary says %q", got)
+	}
+}

@@ -17,7 +17,9 @@ limitations under the License.
 package standalone
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,6 +57,30 @@ func manifestFile(t *testing.T, content string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestRunKilled: nothing of a run survives it, even where it could not clean up itself.
+func TestRunKilled(t *testing.T) {
+	t.Parallel()
+	mark, folder := newMark(), t.TempDir()
+	job := jobManifest("long", "trap 'sleep 0.3; exit 0' TERM; sleep "+mark+" & wait")
+	command := exec.Command(*apiserverPath, "run", "-f", manifestFile(t, job))
+	command.Env = append(os.Environ(), "TMPDIR="+folder)
+	run, err := startCommand(command, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(run.kill)
+	mustRun(t, mark)
+	run.kill()
+	mustNotRun(t, mark)
+	eventually(t, time.Minute, func() string {
+		left, err := os.ReadDir(folder)
+		if err != nil || len(left) > 0 {
+			return fmt.Sprintf("left behind: %v, error %v", left, err)
+		}
+		return ""
+	})
 }
 
 func TestRunExitCodes(t *testing.T) {

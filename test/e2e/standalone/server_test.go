@@ -42,6 +42,7 @@ const (
 type server struct {
 	dataDir string
 	port    int
+	flags   []string // beside those that every server gets
 	running *process // nil while it does not run
 }
 
@@ -80,7 +81,7 @@ func (s *server) url() string {
 }
 
 func (s *server) args() []string {
-	return []string{"--standalone", "--data-dir", s.dataDir, "--secure-port", strconv.Itoa(s.port)}
+	return append([]string{"--standalone", "--data-dir", s.dataDir, "--secure-port", strconv.Itoa(s.port)}, s.flags...)
 }
 
 // start starts the server and returns when it is ready.

@@ -50,6 +50,7 @@ type Serve struct {
 	NodeName       string
 	BatchV1Profile string
 	Controllers    []string
+	StopPodsOnExit bool
 
 	Etcd       *Etcd
 	Aggregated *Aggregated
@@ -92,6 +93,7 @@ func (s *Serve) AddFlags(flags *pflag.FlagSet) {
 // addStandaloneFlags adds the flags that only --standalone has.
 func (s *Serve) addStandaloneFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&s.TLSSANs, "tls-san", s.TLSSANs, "With --standalone: further DNS names and IP addresses that the serving certificate covers.")
+	addStopPodsOnExit(flags, &s.StopPodsOnExit)
 	flags.StringVar(&s.NodeName, "node-name", s.NodeName, "With --standalone: name of the Node that Pods run on. Default: the host name.")
 }
 

@@ -59,6 +59,8 @@ type Exit struct {
 	StartError string `json:"startError,omitempty"`
 	// Lost says why nobody knows how the command ended; empty where that is known. Only an agent writes it.
 	Lost string `json:"lost,omitempty"`
+	// Reboot says of one that is Lost that it went with the machine.
+	Reboot bool `json:"reboot,omitempty"`
 	// StartedAt is zero where the command could not be started.
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt"`

@@ -84,11 +84,16 @@ type Report struct {
 }
 
 func init() {
-	if len(os.Args) == 0 || os.Args[0] != Marker {
+	if len(os.Args) == 0 {
 		return
 	}
 	// Not os.Exit: there is nothing to flush, and under the race detector it would wait for a second.
-	syscall.Exit(run())
+	switch os.Args[0] {
+	case Marker:
+		syscall.Exit(run())
+	case CleanerMarker:
+		syscall.Exit(clean(os.Args[1:]))
+	}
 }
 
 // Exit codes of the supervisor itself. Nothing depends on them; they help whoever watches it with strace.
