@@ -46,9 +46,12 @@ func TestDiscovery(t *testing.T) {
 		"nodes":               "node Node namespaced=false [no] [] " + all,
 		"nodes/status":        " Node namespaced=false [] [] get patch update",
 		"pods":                "pod Pod namespaced=true [po] [all] " + all,
+		"pods/attach":         " PodAttachOptions namespaced=true [] [] create get",
 		"pods/binding":        " Binding namespaced=true [] [] create",
 		"pods/eviction":       " policy/v1 Eviction namespaced=true [] [] create",
+		"pods/exec":           " PodExecOptions namespaced=true [] [] create get",
 		"pods/log":            " Pod namespaced=true [] [] get",
+		"pods/portforward":    " PodPortForwardOptions namespaced=true [] [] create get",
 		"pods/status":         " Pod namespaced=true [] [] get patch update",
 		"secrets":             "secret Secret namespaced=true [] [] " + all,
 	}
