@@ -140,7 +140,7 @@ func (c Config) complete() (Config, error) {
 		}
 	}
 	if strings.HasSuffix(c.Prefix, "/") {
-		errs = append(errs, fmt.Errorf("Prefix: %q must not end with a slash", c.Prefix))
+		errs = append(errs, fmt.Errorf("%s: %q must not end with a slash", "Prefix", c.Prefix))
 	}
 	c.Timings = c.Timings.WithDefaults()
 	for _, err := range c.Timings.Validate() {

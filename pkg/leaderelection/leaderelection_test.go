@@ -36,9 +36,6 @@ import (
 
 const timeout = time.Minute
 
-// short are timings for a test that waits for a lease to run out.
-var short = leaderelection.Timings{LeaseDuration: 2 * time.Second, RenewDeadline: time.Second, RetryPeriod: 200 * time.Millisecond}
-
 // long are timings for a test that must not depend on a lease that runs out.
 var long = leaderelection.Timings{LeaseDuration: 2 * timeout, RenewDeadline: timeout, RetryPeriod: 50 * time.Millisecond}
 

@@ -89,8 +89,8 @@ func NewAuthority(commonName string, now time.Time, validity time.Duration) (*Id
 }
 
 // NewServing makes a serving certificate for hosts, which are DNS names and IP addresses.
-func (ca *Identity) NewServing(commonName string, hosts []string, now time.Time, validity time.Duration) (*Identity, error) {
-	return sign(ca, now, validity, servingTemplate(commonName, hosts))
+func (i *Identity) NewServing(commonName string, hosts []string, now time.Time, validity time.Duration) (*Identity, error) {
+	return sign(i, now, validity, servingTemplate(commonName, hosts))
 }
 
 // Covers tells whether the certificate is good for all hosts.

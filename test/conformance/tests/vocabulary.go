@@ -101,10 +101,6 @@ func restartPolicy(policy corev1.RestartPolicy) edit {
 	return func(job *batchv1.Job) { job.Spec.Template.Spec.RestartPolicy = policy }
 }
 
-func replaceWhenFailed(job *batchv1.Job) {
-	job.Spec.PodReplacementPolicy = ptr.To(batchv1.Failed)
-}
-
 func podFailurePolicy(rules ...batchv1.PodFailurePolicyRule) edit {
 	return func(job *batchv1.Job) { job.Spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: rules} }
 }

@@ -49,14 +49,14 @@ func fromSecret(secret *corev1.Secret) (State, error) {
 		}
 		identity, err := pki.Parse(pair)
 		if err != nil {
-			return State{}, fmt.Errorf("Secret %s/%s, keys %s.crt and %s.key: %w", secret.Namespace, secret.Name, field.name, field.name, err)
+			return State{}, fmt.Errorf("keys %s.crt and %s.key of Secret %s/%s: %w", field.name, field.name, secret.Namespace, secret.Name, err)
 		}
 		*field.identity = identity
 	}
 	if bundle := secret.Data[bundleKey]; len(bundle) > 0 {
 		certificates, err := certutil.ParseCertsPEM(bundle)
 		if err != nil {
-			return State{}, fmt.Errorf("Secret %s/%s, key %s: %w", secret.Namespace, secret.Name, bundleKey, err)
+			return State{}, fmt.Errorf("key %s of Secret %s/%s: %w", bundleKey, secret.Namespace, secret.Name, err)
 		}
 		state.Bundle = certificates
 	}

@@ -451,7 +451,7 @@ func (j Joined) enter() (leave func() error, err error) {
 		return nil, err
 	}
 	// A thread that shares its root and working directory with others can't change its namespace.
-	if err := syscall.Unshare(syscall.CLONE_FS); err == nil {
+	if err = syscall.Unshare(syscall.CLONE_FS); err == nil {
 		err = setns(int(theirs.Fd()))
 	}
 	if err != nil {
