@@ -103,7 +103,7 @@ the kubeconfig that it writes into its data folder.`,
 	}
 	serveOptions.AddFlags(command.Flags())
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
-	command.AddCommand(newRunCommand(), newNodeCommand())
+	command.AddCommand(newRunCommand(), newNodeCommand(), newDoctorCommand())
 	command.CompletionOptions.HiddenDefaultCmd = true
 	return command
 }

@@ -1,0 +1,244 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package doctor
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+	"k8s.io/utils/ptr"
+)
+
+var (
+	now     = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	options = Options{
+		GroupVersion:   schema.GroupVersion{Group: "batch.jobserver.dev", Version: "v1"},
+		Namespace:      "jobserver-system",
+		ServiceAccount: "jobserver",
+	}
+)
+
+// healthy are the facts of an installation on which nothing is wrong.
+func healthy(t *testing.T) Facts {
+	chain, bundle := issue(t, "jobserver.jobserver-system.svc", now.Add(90*24*time.Hour))
+	facts := Facts{
+		Now:            now,
+		ClusterVersion: Answer[string]{Value: "v1.37.2"},
+		ClusterDate:    now.Add(time.Second),
+		APIService: Answer[*apiregistrationv1.APIService]{Value: &apiregistrationv1.APIService{
+			Spec: apiregistrationv1.APIServiceSpec{
+				Service:              &apiregistrationv1.ServiceReference{Namespace: "jobserver-system", Name: "jobserver", Port: ptr.To[int32](443)},
+				GroupPriorityMinimum: 1000,
+				CABundle:             bundle,
+			},
+			Status: apiregistrationv1.APIServiceStatus{Conditions: []apiregistrationv1.APIServiceCondition{
+				{Type: apiregistrationv1.Available, Status: apiregistrationv1.ConditionTrue},
+			}},
+		}},
+		Service: Answer[*corev1.Service]{Value: &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "jobserver-system", Name: "jobserver"},
+			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}},
+		}},
+		Slices: Answer[[]discoveryv1.EndpointSlice]{Value: []discoveryv1.EndpointSlice{{
+			Endpoints: []discoveryv1.Endpoint{{Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
+		}}},
+		Handshake:  Answer[[]*x509.Certificate]{Value: chain},
+		FrontProxy: Answer[*corev1.ConfigMap]{Value: &corev1.ConfigMap{Data: map[string]string{"requestheader-client-ca-file": string(bundle)}}},
+		Account:    options.account(),
+		Rights:     neededRights(options),
+		Discovery:  Response{Code: 200, Date: now},
+		Readyz:     Response{Code: 200, Body: "[+]ping ok\n[+]etcd ok\nreadyz check passed\n"},
+	}
+	for i := range facts.Rights {
+		facts.Rights[i].Allowed = true
+	}
+	return facts
+}
+
+func TestHealthy(t *testing.T) {
+	t.Parallel()
+	for _, finding := range judge(options, healthy(t)) {
+		if finding.Verdict != Good || finding.Mend != "" {
+			t.Errorf("%s: %+v", finding.Link, finding)
+		}
+	}
+}
+
+func notFound(resource string) error {
+	return apierrors.NewNotFound(schema.GroupResource{Resource: resource}, "x")
+}
+
+// TestJudge breaks one thing at a time. Want lists the links that are not good then, with words of their detail and of what mends them.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	type verdict struct {
+		verdict      Verdict
+		detail, mend string
+	}
+	for name, test := range map[string]struct {
+		change func(t *testing.T, f *Facts)
+		want   map[string]verdict
+	}{
+		"no cluster": {
+			func(_ *testing.T, f *Facts) { f.ClusterVersion.Err = errors.New("connection refused") },
+			map[string]verdict{"cluster": {Bad, "connection refused", "--kubeconfig"}},
+		},
+		"not registered": {
+			func(_ *testing.T, f *Facts) {
+				f.APIService = Answer[*apiregistrationv1.APIService]{Err: notFound("apiservices")}
+				f.Service.Err, f.Handshake.Err, f.Readyz.Err = errors.New("-"), errors.New("-"), errors.New("-")
+				f.Discovery.Code = 404
+			},
+			map[string]verdict{
+				"APIService": {Bad, "v1.batch.jobserver.dev is not registered", "kubectl apply -k"}, "caBundle": {Unknown, "", ""}, "service": {Unknown, "", ""},
+				"endpoints": {Unknown, "", ""}, "certificate": {Unknown, "", ""}, "availability": {Unknown, "", ""},
+				"request": {Bad, "404", "APIService"}, "health and etcd": {Unknown, "", ""},
+			},
+		},
+		"unchecked certificates": {
+			func(_ *testing.T, f *Facts) { f.APIService.Value.Spec.InsecureSkipTLSVerify = true },
+			map[string]verdict{"APIService": {Bad, "insecureSkipTLSVerify", `{"spec":{"insecureSkipTLSVerify":false}}`}},
+		},
+		"priority of batch": {
+			func(_ *testing.T, f *Facts) { f.APIService.Value.Spec.GroupPriorityMinimum = 17400 },
+			map[string]verdict{"APIService": {Bad, "means ours in the whole cluster", "groupPriorityMinimum"}},
+		},
+		"no bundle": {
+			func(_ *testing.T, f *Facts) { f.APIService.Value.Spec.CABundle = nil },
+			map[string]verdict{"caBundle": {Bad, "no caBundle", "rollout restart"}, "certificate": {Bad, "unknown authority", ""}},
+		},
+		"bundle is no PEM": {
+			func(_ *testing.T, f *Facts) { f.APIService.Value.Spec.CABundle = []byte("junk") },
+			map[string]verdict{"caBundle": {Bad, "is not PEM", ""}, "certificate": {Bad, "", ""}},
+		},
+		"everything ends tomorrow": {
+			func(t *testing.T, f *Facts) {
+				f.Handshake.Value, f.APIService.Value.Spec.CABundle = issue(t, "jobserver.jobserver-system.svc", now.Add(24*time.Hour))
+			},
+			map[string]verdict{"caBundle": {Bad, "ends in 24h", ""}, "certificate": {Bad, "ends in 24h", "rollout restart"}},
+		},
+		"certificate of another name": {
+			func(t *testing.T, f *Facts) {
+				f.Handshake.Value, f.APIService.Value.Spec.CABundle = issue(t, "other.svc", now.Add(90*24*time.Hour))
+			},
+			map[string]verdict{"certificate": {Bad, "not jobserver.jobserver-system.svc", ""}},
+		},
+		"server out of sight": {
+			func(_ *testing.T, f *Facts) {
+				f.Handshake.Err, f.Readyz.Err = errors.New("no route"), errors.New("no route")
+			},
+			map[string]verdict{"certificate": {Unknown, "no route", ""}, "health and etcd": {Unknown, "no route", ""}},
+		},
+		"no such port": {
+			func(_ *testing.T, f *Facts) { f.Service.Value.Spec.Ports[0].Port = 8443 },
+			map[string]verdict{"service": {Bad, "no port 443", "kubectl patch apiservice"}},
+		},
+		"image can't be pulled": {
+			func(_ *testing.T, f *Facts) {
+				f.Slices.Value[0].Endpoints[0].Conditions.Ready = ptr.To(false)
+				f.Pods.Value = []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "jobserver-0"}, Status: corev1.PodStatus{
+					ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}}},
+				}}}
+			},
+			map[string]verdict{"endpoints": {Bad, "jobserver-0: ImagePullBackOff", "describe pods"}},
+		},
+		"scaled to nothing": {
+			func(_ *testing.T, f *Facts) { f.Slices.Value = nil },
+			map[string]verdict{"endpoints": {Bad, "no Pod", "scale up"}},
+		},
+		"not reached": {
+			func(_ *testing.T, f *Facts) {
+				f.APIService.Value.Status.Conditions[0] = apiregistrationv1.APIServiceCondition{
+					Type: apiregistrationv1.Available, Status: apiregistrationv1.ConditionFalse, Reason: "FailedDiscoveryCheck", Message: "dial tcp: timeout",
+				}
+				f.Discovery = Response{Code: 503, Body: "service unavailable\nmore"}
+			},
+			map[string]verdict{"availability": {Bad, "FailedDiscoveryCheck: dial tcp: timeout", "logs"}, "request": {Bad, "503: service unavailable", "logs"}},
+		},
+		"no aggregation layer": {
+			func(_ *testing.T, f *Facts) { f.FrontProxy.Value.Data = nil },
+			map[string]verdict{"front proxy": {Bad, "no aggregation layer", "--requestheader-client-ca-file"}},
+		},
+		"front proxy not believed": {
+			func(_ *testing.T, f *Facts) { f.Discovery.Code = 401 },
+			map[string]verdict{"request": {Bad, "401", "front-proxy"}},
+		},
+		"a right is missing": {
+			func(_ *testing.T, f *Facts) { f.Rights[0].Allowed = false },
+			map[string]verdict{"rights": {Bad, "may not create tokenreviews.authentication.k8s.io (for knowing callers by their tokens)", "kubectl apply -k"}},
+		},
+		"etcd is gone": {
+			func(_ *testing.T, f *Facts) {
+				f.Readyz = Response{Code: 500, Body: "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n"}
+			},
+			map[string]verdict{"health and etcd": {Bad, "etcd failed", "--etcd-servers"}},
+		},
+		"clock is wrong": {
+			func(_ *testing.T, f *Facts) { f.Discovery.Date = now.Add(-5 * time.Minute) },
+			map[string]verdict{"clocks": {Bad, "our server is 5m0s", "chronyc"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			facts := healthy(t)
+			test.change(t, &facts)
+			for _, finding := range judge(options, facts) {
+				want, broken := test.want[finding.Link]
+				if !broken {
+					want.verdict = Good
+				}
+				if finding.Verdict != want.verdict || !strings.Contains(finding.Detail, want.detail) || !strings.Contains(finding.Mend, want.mend) {
+					t.Errorf("%s: got %+v, want %+v", finding.Link, finding, want)
+				}
+				if (finding.Verdict == Bad) != (finding.Mend != "") {
+					t.Errorf("%s: a bad finding, and no other, says what mends it: %+v", finding.Link, finding)
+				}
+			}
+		})
+	}
+}
+
+func TestPrint(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := Print(&out, []Finding{{Link: "cluster", Verdict: Good, Detail: "fine"}, {Link: "caBundle", Verdict: Bad, Detail: "gone", Mend: "do this\nthen that"}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "ok   cluster   fine\nBAD  caBundle  gone\n               mend: do this\n                     then that\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("unexpected output (-want +got):\n%s", diff)
+	}
+}
+
+// issue makes a certificate for a host, and an authority for it in PEM, both good until a time.
+func issue(t *testing.T, host string, until time.Time) ([]*x509.Certificate, []byte) {
+	t.Helper()
+	authority, key := sign(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, "authority", until, nil, nil)
+	cert, _ := sign(t, &x509.Certificate{DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, host, until, authority, key)
+	return []*x509.Certificate{cert}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw})
+}
