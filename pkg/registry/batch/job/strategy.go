@@ -153,8 +153,9 @@ func (Strategy) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, er
 }
 
 // maxErrors bounds how many mistakes of one Job are told. A body of 3 MiB can have a million, and the answer would be a hundred times as long as the
-// request.
-const maxErrors = 1000
+// request. Kubernetes has no bound, so this one lies above what a Job of reasonable size can reach: 256 elements in a list, all of them wrong
+// in 20 ways, are 5,120.
+const maxErrors = 10_000
 
 // boundErrors returns the first errors and, where that is not all, one that tells how many there are, about the field of the first that is left out.
 func boundErrors(errs field.ErrorList) field.ErrorList {

@@ -338,13 +338,13 @@ func TestErrorsAreBounded(t *testing.T) {
 		return NewStrategy(OurGroup()).ValidateDeclaratively(t.Context(), nil, nil, errs, operation.Create, rest.DeclarativeValidationConfig{})
 	}
 	got := validate(errs)
-	if len(got) != 1001 || got[999].Field != "spec[999]" {
-		t.Fatalf("%d errors, the thousandth about %s; want 1001 and spec[999]", len(got), got[999].Field)
+	if len(got) != 10_001 || got[9_999].Field != "spec[9999]" {
+		t.Fatalf("%d errors, the last but one about %s; want 10001 and spec[9999]", len(got), got[len(got)-2].Field)
 	}
-	if want := "spec[1000]: Too many: 100000: only the first 1000 errors are shown"; got[1000].Error() != want {
-		t.Errorf("the last is %q, want %q", got[1000], want)
+	if want := "spec[10000]: Too many: 100000: only the first 10000 errors are shown"; got[10_000].Error() != want {
+		t.Errorf("the last is %q, want %q", got[10_000], want)
 	}
-	if got := validate(errs[:1000]); len(got) != 1000 {
-		t.Errorf("%d errors of 1000, want all", len(got))
+	if got := validate(errs[:10_000]); len(got) != 10_000 {
+		t.Errorf("%d errors of 10000, want all", len(got))
 	}
 }
