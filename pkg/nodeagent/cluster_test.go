@@ -60,6 +60,9 @@ func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 	c.config = Config{NodeName: "node", RootDir: c.root, Client: c.Clientset, Version: "v0.0.0-test", Schedule: true}
 	c.startAgent(t)
 	t.Cleanup(func() {
+		if c.agent == nil {
+			return // it could not be started again, and StopAll waits for one that runs
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 		defer cancel()
 		_ = c.agent.StopAll(ctx) // kills at once what a test left running
@@ -71,6 +74,7 @@ func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 // startAgent starts an agent on the cluster's root folder and waits until it is ready.
 func (c *cluster) startAgent(t *testing.T) {
 	t.Helper()
+	c.agent = nil
 	agent, err := New(c.config)
 	if err != nil {
 		t.Fatal(err)

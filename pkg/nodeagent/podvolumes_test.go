@@ -220,7 +220,7 @@ func TestSubPathExprAndReadOnly(t *testing.T) {
 	t.Parallel()
 	requireRoot(t)
 	c := newCluster(t)
-	pod := volumePod("expr", "echo x > /jobserver-test/file; touch /read-only/y || cat /read-only/logs-expr/file", emptyDir())
+	pod := volumePod("expr", "exec 2>&1; echo x > /jobserver-test/file; touch /read-only/y || cat /read-only/logs-expr/file", emptyDir())
 	container := &pod.Spec.Containers[0]
 	container.Env = []corev1.EnvVar{{Name: "POD", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}}}
 	container.VolumeMounts[0].SubPathExpr = "logs-$(POD)"

@@ -149,6 +149,13 @@ func (p *Process) supervised(id ID) bool {
 	if file == nil {
 		return true
 	}
-	_ = file.Close()
+	unlock(file)
 	return false
+}
+
+// unlock closes a file with a lock that is to end here and now. Closing alone ends it no sooner than in every process that has the file open too:
+// one that was just forked to become a supervisor has it until it runs its program.
+func unlock(file *os.File) {
+	_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
+	_ = file.Close()
 }

@@ -130,7 +130,7 @@ func (p *Process) Close() {
 		return
 	}
 	p.closed = true
-	_ = p.lock.Close()
+	unlock(p.lock)
 	for _, pod := range p.pods {
 		for _, attempts := range pod.containers {
 			for _, entry := range attempts {
