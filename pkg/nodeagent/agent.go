@@ -289,18 +289,19 @@ func (a *Agent) node() *corev1.Node {
 	return node
 }
 
-// findGonePods has the Pods cleaned up that have files here and no object in the API any more. The informer must have synced.
+// findGonePods has the Pods cleaned up that have files here and no object in the API any more. The informer must have synced: by then it has
+// shown every Pod of this node. Pods are told apart by UID alone, since a crash may have left a folder whose record, with the name, was not written.
 func (a *Agent) findGonePods() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, found := range a.runtime.Pods() {
-		pod, err := a.pods.Pods(found.Namespace).Get(found.Name)
-		if err != nil || pod.UID != found.UID {
-			a.mu.Lock()
-			state := newPodState(found.Namespace, found.Name)
-			state.gone = true
-			a.states[found.UID] = state
-			a.mu.Unlock()
-			a.queue.Add(found.UID)
+		if a.states[found.UID] != nil {
+			continue
 		}
+		state := newPodState(found.Namespace, found.Name)
+		state.gone = true
+		a.states[found.UID] = state
+		a.queue.Add(found.UID)
 	}
 }
 

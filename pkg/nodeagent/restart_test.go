@@ -106,3 +106,29 @@ func TestLostRootFolderDoesNotRunAPodTwice(t *testing.T) {
 		t.Errorf("the container's state is %+v", state)
 	}
 }
+
+// The server may be killed between making a Pod's folder and writing the record in it.
+func TestFolderWithoutRecordDoesNotHoldAPodUp(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{"no record": "", "cut short": "{"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t)
+			c.stopAgent()
+			pod := shellPod("begun", "true")
+			pod.Spec.NodeName = c.config.NodeName
+			c.create(t, pod)
+			dir := fmt.Sprintf("%s/pods/%s", c.root, pod.UID)
+			if err := os.MkdirAll(dir+"/work.dir", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if content != "" {
+				if err := os.WriteFile(dir+"/pod.json", []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.startAgent(t)
+			c.waitPhase(t, "begun", corev1.PodSucceeded)
+		})
+	}
+}
