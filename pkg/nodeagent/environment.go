@@ -87,7 +87,7 @@ func (e *environment) lookUp(name string) (string, bool) {
 
 // list returns the environment of the process: the container's variables, and what a container runtime adds to them.
 func (e *environment) list() []string {
-	all := map[string]string{"PATH": defaultPath, "HOME": homeDirectory(), "HOSTNAME": hostname(e.pod)}
+	all := map[string]string{"PATH": defaultPath, "HOME": homeDirectory(e.pod, e.container), "HOSTNAME": hostname(e.pod)}
 	maps.Copy(all, e.values)
 	list := make([]string, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -122,7 +122,10 @@ func hostname(pod *corev1.Pod) string {
 
 // homeDirectory is the home of the user that containers run as, as container runtimes find it: in the user database, not in
 // the server's environment.
-func homeDirectory() string {
+func homeDirectory(pod *corev1.Pod, container *corev1.Container) string {
+	if who := identityOf(pod, container); who.user != nil {
+		return databaseUser(*who.user).home
+	}
 	if current, err := user.Current(); err == nil && current.HomeDir != "" {
 		return current.HomeDir
 	}

@@ -117,7 +117,9 @@ func (a *Agent) execInContainer(ctx context.Context, target execTarget, argv []s
 
 // command is a command of the container's environment and working directory, still without arguments.
 func (a *Agent) command(ctx context.Context, target execTarget) (runtime.Command, error) {
-	command := runtime.Command{WorkingDir: a.workingDir(target.pod, target.container), Env: target.beside.environment(target.id)}
+	command := runtime.Command{
+		WorkingDir: a.workingDir(target.pod, target.container), Env: target.beside.environment(target.id), Rights: rights(target.pod, target.container),
+	}
 	if command.Env == nil {
 		// An earlier agent started the container: what its environment refers to may have changed since.
 		environment, err := a.environment(ctx, target.pod, target.container)

@@ -101,6 +101,9 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 	if err != nil {
 		return runtime.StartRequest{}, err
 	}
+	if err := checkNonRoot(pod, container); err != nil {
+		return runtime.StartRequest{}, err
+	}
 	if len(environment.invalid) > 0 && state.sayOnce(reasonInvalidVariables+container.Name) {
 		a.recorder.Eventf(pod, corev1.EventTypeWarning, reasonInvalidVariables,
 			"Keys [%s] of the envFrom sources of container %s were skipped since they can't name environment variables.", strings.Join(environment.invalid, ", "), container.Name)
@@ -114,12 +117,10 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 		Round:      start.round,
 		StopSignal: stopSignal(container),
 		Grace:      gracePeriod(pod),
+		Rights:     rights(pod, container),
 	}
 	if request.View, err = a.view(pod, container, environment); err != nil {
 		return runtime.StartRequest{}, err
-	}
-	if security := container.SecurityContext; security != nil && security.AllowPrivilegeEscalation != nil {
-		request.NoNewPrivileges = !*security.AllowPrivilegeEscalation
 	}
 	if request.Argv[0] == "" {
 		return runtime.StartRequest{}, errors.New("the command is empty")

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -57,7 +58,7 @@ func (r *refusals) refuse(refused bool, path *field.Path, why string) {
 const (
 	whyIsolation = "containers are processes of this machine, without isolation from it"
 	whyNetwork   = "containers share the network and the name resolution of this machine"
-	whyIdentity  = "containers run as the user of the server"
+	whyIdentity  = "the server is not root, so containers run as its user"
 	whyMissing   = "is not supported by this node"
 )
 
@@ -92,20 +93,46 @@ func (r *refusals) mounts(path *field.Path) {
 }
 
 func (r *refusals) podSecurity(security *corev1.PodSecurityContext, path *field.Path) {
-	r.identity(security.RunAsUser, security.RunAsGroup, security.RunAsNonRoot, path)
+	r.identity(security.RunAsUser, security.RunAsGroup, path)
 	r.confinement(security.SELinuxOptions, security.SeccompProfile, security.AppArmorProfile, path)
-	r.refuse(len(security.SupplementalGroups) > 0, path.Child("supplementalGroups"), whyIdentity)
-	r.refuse(security.FSGroup != nil && os.Geteuid() != 0 && *security.FSGroup != int64(os.Getegid()), path.Child("fsGroup"), whyIdentity)
+	for i, group := range security.SupplementalGroups {
+		r.group(group, path.Child("supplementalGroups").Index(i))
+	}
+	if security.FSGroup != nil {
+		r.group(*security.FSGroup, path.Child("fsGroup"))
+	}
 	r.refuse(len(security.Sysctls) > 0, path.Child("sysctls"), whyIsolation)
 	r.refuse(security.WindowsOptions != nil, path.Child("windowsOptions"), "this machine runs "+runtime.GOOS)
 }
 
-// identity refuses every identity but the server's own.
-func (r *refusals) identity(user, group *int64, nonRoot *bool, path *field.Path) {
+// identity refuses every identity but the server's own where the server may not take another one.
+func (r *refusals) identity(user, group *int64, path *field.Path) {
 	uid, gid := int64(os.Geteuid()), int64(os.Getegid())
-	r.refuse(user != nil && *user != uid, path.Child("runAsUser"), fmt.Sprintf("%s, %d", whyIdentity, uid))
-	r.refuse(group != nil && *group != gid, path.Child("runAsGroup"), fmt.Sprintf("containers run as the group of the server, %d", gid))
-	r.refuse(nonRoot != nil && *nonRoot && uid == 0, path.Child("runAsNonRoot"), "containers run as the user of the server, which is root")
+	why := mayNotSwitch()
+	r.refuse(user != nil && *user != uid && why != "", path.Child("runAsUser"), fmt.Sprintf("%s, %d", why, uid))
+	r.refuse(group != nil && *group != gid && why != "", path.Child("runAsGroup"), fmt.Sprintf("%s, and with its group, %d", why, gid))
+}
+
+// group refuses a group that the server isn't in and may not give itself.
+func (r *refusals) group(group int64, path *field.Path) {
+	why := mayNotSwitch()
+	if why == "" {
+		return
+	}
+	own, err := os.Getgroups()
+	isOwn := group == int64(os.Getegid()) || (err == nil && slices.Contains(own, int(group)))
+	r.refuse(!isOwn, path, fmt.Sprintf("%s, and with its groups, which %d is none of", why, group))
+}
+
+// mayNotSwitch tells why the server can't run a container as another user, or with other groups; empty: it can.
+func mayNotSwitch() string {
+	switch {
+	case os.Geteuid() != 0:
+		return whyIdentity
+	case ownCapabilities()&capabilitiesToSwitch != capabilitiesToSwitch:
+		return "the server is root without the capabilities SETUID and SETGID, so containers run as its user"
+	}
+	return ""
 }
 
 func (r *refusals) confinement(selinux *corev1.SELinuxOptions, seccomp *corev1.SeccompProfile, appArmor *corev1.AppArmorProfile, path *field.Path) {
@@ -144,12 +171,10 @@ func (r *refusals) lifecycle(lifecycle *corev1.Lifecycle, path *field.Path) {
 }
 
 func (r *refusals) security(security *corev1.SecurityContext, path *field.Path) {
-	r.identity(security.RunAsUser, security.RunAsGroup, security.RunAsNonRoot, path)
+	r.identity(security.RunAsUser, security.RunAsGroup, path)
 	r.confinement(security.SELinuxOptions, security.SeccompProfile, security.AppArmorProfile, path)
-	if capabilities := security.Capabilities; capabilities != nil {
-		r.refuse(len(capabilities.Add) > 0, path.Child("capabilities", "add"), whyIdentity)
-		// A server that isn't root has nothing to drop.
-		r.refuse(len(capabilities.Drop) > 0 && os.Geteuid() == 0, path.Child("capabilities", "drop"), "containers run with the capabilities of the server, which is root")
+	if security.Capabilities != nil {
+		r.capabilities(security.Capabilities, path.Child("capabilities"))
 	}
 	r.refuse(security.Privileged != nil && *security.Privileged && os.Geteuid() != 0, path.Child("privileged"), "the server doesn't run as root")
 	if isTrue(security.ReadOnlyRootFilesystem) {
@@ -157,4 +182,18 @@ func (r *refusals) security(security *corev1.SecurityContext, path *field.Path) 
 	}
 	r.refuse(security.ProcMount != nil && *security.ProcMount != corev1.DefaultProcMount, path.Child("procMount"), whyIsolation)
 	r.refuse(security.WindowsOptions != nil, path.Child("windowsOptions"), "this machine runs "+runtime.GOOS)
+}
+
+// capabilities refuses to add those that the server hasn't itself, and to drop any where the server is root and may not. One that isn't root has none.
+func (r *refusals) capabilities(capabilities *corev1.Capabilities, path *field.Path) {
+	for i, name := range capabilities.Add {
+		bit, known := capabilityBit(name)
+		r.refuse(!known, path.Child("add").Index(i), fmt.Sprintf("%s is not a capability of this machine", name))
+		r.refuse(bit != everyCapability && ownCapabilities()&bit == 0, path.Child("add").Index(i), "the server doesn't have it itself")
+	}
+	for i, name := range capabilities.Drop {
+		_, known := capabilityBit(name)
+		r.refuse(!known, path.Child("drop").Index(i), fmt.Sprintf("%s is not a capability of this machine", name))
+		r.refuse(os.Geteuid() == 0 && ownCapabilities()&capabilityToDrop == 0, path.Child("drop").Index(i), "the server is root without the capability SETPCAP")
+	}
 }

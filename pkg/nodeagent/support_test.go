@@ -44,6 +44,12 @@ func TestUnsupportedField(t *testing.T) {
 	}
 	other := int64(os.Geteuid()) + 1
 	own := int64(os.Geteuid())
+	unlessRoot := func(field string) string {
+		if own == 0 {
+			return ""
+		}
+		return field
+	}
 	tests := map[string]struct {
 		change func(pod)
 		want   string // the field; empty: supported
@@ -91,18 +97,22 @@ func TestUnsupportedField(t *testing.T) {
 		"env from file": {func(p pod) {
 			main(p).Env = []corev1.EnvVar{{ValueFrom: &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{}}}}
 		}, "spec.containers[0].env[0].valueFrom.fileKeyRef"},
-		"other user":          {func(p pod) { security(p).RunAsUser = &other }, "spec.containers[0].securityContext.runAsUser"},
-		"other group":         {func(p pod) { podSecurity(p).RunAsGroup = &other }, "spec.securityContext.runAsGroup"},
-		"supplemental groups": {func(p pod) { podSecurity(p).SupplementalGroups = []int64{1} }, "spec.securityContext.supplementalGroups"},
-		"fsGroup":             {func(p pod) { podSecurity(p).FSGroup = &own }, ""},
+		"other user":          {func(p pod) { security(p).RunAsUser = &other }, unlessRoot("spec.containers[0].securityContext.runAsUser")},
+		"other group":         {func(p pod) { podSecurity(p).RunAsGroup = &other }, unlessRoot("spec.securityContext.runAsGroup")},
+		"supplemental groups": {func(p pod) { podSecurity(p).SupplementalGroups = []int64{54321} }, unlessRoot("spec.securityContext.supplementalGroups[0]")},
+		"fsGroup":             {func(p pod) { podSecurity(p).FSGroup = new(int64(54321)) }, unlessRoot("spec.securityContext.fsGroup")},
+		"own group":           {func(p pod) { podSecurity(p).FSGroup = new(int64(os.Getegid())) }, ""},
 		"sysctls":             {func(p pod) { podSecurity(p).Sysctls = make([]corev1.Sysctl, 1) }, "spec.securityContext.sysctls"},
 		"seccomp": {func(p pod) {
 			podSecurity(p).SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
 		}, "spec.securityContext.seccompProfile.type"},
-		"capabilities":          {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Add: []corev1.Capability{"NET_ADMIN"}} }, "spec.containers[0].securityContext.capabilities.add"},
-		"unmasked proc":         {func(p pod) { security(p).ProcMount = new(corev1.UnmaskedProcMount) }, "spec.containers[0].securityContext.procMount"},
-		"selinux":               {func(p pod) { security(p).SELinuxOptions = &corev1.SELinuxOptions{} }, "spec.containers[0].securityContext.seLinuxOptions"},
-		"first of several wins": {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1); main(p).TTY = true }, "spec.hostAliases"},
+		"unknown capability to add":  {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Add: []corev1.Capability{"FLY"}} }, "spec.containers[0].securityContext.capabilities.add[0]"},
+		"unknown capability to drop": {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Drop: []corev1.Capability{"ALL", "FLY"}} }, "spec.containers[0].securityContext.capabilities.drop[1]"},
+		"capability to add":          {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Add: []corev1.Capability{"CHOWN"}} }, unlessRoot("spec.containers[0].securityContext.capabilities.add[0]")},
+		"no capabilities":            {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}} }, ""},
+		"unmasked proc":              {func(p pod) { security(p).ProcMount = new(corev1.UnmaskedProcMount) }, "spec.containers[0].securityContext.procMount"},
+		"selinux":                    {func(p pod) { security(p).SELinuxOptions = &corev1.SELinuxOptions{} }, "spec.containers[0].securityContext.seLinuxOptions"},
+		"first of several wins":      {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1); main(p).TTY = true }, "spec.hostAliases"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -142,12 +152,12 @@ var decided = map[reflect.Type]map[string]string{
 		"TerminationMessagePolicy": "done", "ImagePullPolicy": "nothing is pulled", "SecurityContext": "done", "Stdin": "refused", "StdinOnce": "of Stdin", "TTY": "refused",
 	},
 	reflect.TypeFor[corev1.SecurityContext](): {
-		"Capabilities": "refused", "Privileged": "refused", "SELinuxOptions": "refused", "WindowsOptions": "refused", "RunAsUser": "refused", "RunAsGroup": "refused",
-		"RunAsNonRoot": "refused", "ReadOnlyRootFilesystem": "done", "AllowPrivilegeEscalation": "done", "ProcMount": "refused", "SeccompProfile": "refused", "AppArmorProfile": "refused",
+		"Capabilities": "done", "Privileged": "done", "SELinuxOptions": "refused", "WindowsOptions": "refused", "RunAsUser": "done", "RunAsGroup": "done",
+		"RunAsNonRoot": "done", "ReadOnlyRootFilesystem": "done", "AllowPrivilegeEscalation": "done", "ProcMount": "refused", "SeccompProfile": "refused", "AppArmorProfile": "refused",
 	},
 	reflect.TypeFor[corev1.PodSecurityContext](): {
-		"SELinuxOptions": "refused", "WindowsOptions": "refused", "RunAsUser": "refused", "RunAsGroup": "refused", "RunAsNonRoot": "refused", "SupplementalGroups": "refused",
-		"SupplementalGroupsPolicy": "of supplementalGroups", "FSGroup": "done", "Sysctls": "refused", "FSGroupChangePolicy": "of fsGroup", "SeccompProfile": "refused",
+		"SELinuxOptions": "refused", "WindowsOptions": "refused", "RunAsUser": "done", "RunAsGroup": "done", "RunAsNonRoot": "done", "SupplementalGroups": "done",
+		"SupplementalGroupsPolicy": "done", "FSGroup": "done", "Sysctls": "refused", "FSGroupChangePolicy": "of fsGroup", "SeccompProfile": "refused",
 		"AppArmorProfile": "refused", "SELinuxChangePolicy": "of seLinuxOptions",
 	},
 	reflect.TypeFor[corev1.Lifecycle]():        {"PostStart": "done", "PreStop": "done", "StopSignal": "done"},

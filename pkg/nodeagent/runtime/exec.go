@@ -36,7 +36,7 @@ func (p *Process) Exec(ctx context.Context, id ID, command Command) (int, error)
 		return 0, ErrNotRunning
 	}
 	child, err := p.launch(supervisor.Spec{
-		Argv: command.Argv, Env: command.Env, WorkingDir: command.WorkingDir, TTY: command.TTY, Join: p.joinedView(id), StopSignal: int(syscall.SIGKILL), Lifeline: true,
+		Argv: command.Argv, Env: command.Env, WorkingDir: command.WorkingDir, Rights: command.Rights, TTY: command.TTY, Join: p.joinedView(id), StopSignal: int(syscall.SIGKILL), Lifeline: true,
 	}, stdio{stdin: command.Stdin, stdout: command.Stdout, stderr: command.Stderr})
 	if err != nil {
 		return 0, err

@@ -48,6 +48,12 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	if err != nil {
 		return Container{}, err
 	}
+	if request.Rights.User != nil {
+		// The folders above it keep everybody out who isn't led in: only the Pod's processes are.
+		if err := os.Chmod(p.WorkingDir(request.ID.PodUID), 0o777); err != nil {
+			return Container{}, fmt.Errorf("open the working directory to the container's user: %w", err)
+		}
+	}
 	lock, err := p.recordIntent(request)
 	if err != nil {
 		return Container{}, err
@@ -56,7 +62,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	child, err := p.launch(supervisor.Spec{
 		Dir: p.containerDir(request.ID), Attempt: strconv.Itoa(request.ID.Attempt),
 		Argv: request.Argv, Env: request.Env, WorkingDir: request.WorkingDir,
-		View: view, NoNewPrivileges: request.NoNewPrivileges, StopSignal: int(request.StopSignal), Grace: request.Grace,
+		View: view, Rights: request.Rights, StopSignal: int(request.StopSignal), Grace: request.Grace,
 		AgentPID: os.Getpid(), Lifeline: p.endWithAgent,
 	}, stdio{stdin: lock})
 	if err != nil {

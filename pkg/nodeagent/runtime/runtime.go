@@ -148,8 +148,8 @@ type StartRequest struct {
 	WorkingDir string
 	// View is how the container sees the machine's files; its Staging is set by the runtime. WorkingDir and Argv are looked up in it.
 	View supervisor.View
-	// NoNewPrivileges keeps set-user-id programs from gaining rights.
-	NoNewPrivileges bool
+	// Rights are the command's. Where they name a user, the Pod's own working directory is opened to all users that can reach it.
+	Rights supervisor.Rights
 	// Backoff is kept with the attempt for whoever decides about the next one.
 	Backoff time.Duration
 	// Round is kept with the attempt: it numbers the times that all containers of the Pod were started anew.
@@ -176,9 +176,10 @@ type StopOptions struct {
 
 // Command is a command run beside the processes of a running container.
 type Command struct {
-	// Argv, Env and WorkingDir are as of StartRequest.
+	// Argv, Env, WorkingDir and Rights are as of StartRequest.
 	Argv, Env  []string
 	WorkingDir string
+	Rights     supervisor.Rights
 	// Stdin, Stdout and Stderr are the command's; nil: the null device. The caller closes them.
 	Stdin, Stdout, Stderr *os.File
 	// TTY makes the terminal that Stdin is the controlling one of the command's session.

@@ -106,18 +106,24 @@ func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
 	if lookUpErr != nil {
 		return 0, lookUpErr
 	}
-	if spec.NoNewPrivileges {
-		if err := prctl(prSetNoNewPrivs, 1); err != nil {
-			return 0, &startError{CodeNotExecutable, fmt.Sprintf("allowPrivilegeEscalation: false: %v", err)}
-		}
+	if err := spec.Rights.limit(); err != nil {
+		return 0, &startError{CodeCannotSetUp, err.Error()}
 	}
+	spec.Rights.giveFiles(stdin, stdout, stderr)
+	directory, leave, err := enterDirectory(spec)
+	if err != nil {
+		return 0, &startError{CodeNotExecutable, fmt.Sprintf("working directory: %v", err)}
+	}
+	defer leave()
 	pid, err := syscall.ForkExec(file, spec.Argv, &syscall.ProcAttr{
-		Dir:   spec.WorkingDir,
+		Dir:   directory,
 		Env:   spec.Env,
 		Files: []uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd()},
 		Sys: &syscall.SysProcAttr{
 			Setsid:  true,
 			Setctty: spec.TTY, // Ctty 0 is the standard input
+			// Before all else in this struct that another user's process could not do.
+			Credential: spec.Rights.credential(),
 			// A supervisor that is killed takes the command with it: without one, nobody learns how the command ends. The
 			// signal is sent when the *thread* that forked ends, so that thread has to be the main one.
 			Pdeathsig: syscall.SIGKILL,
@@ -131,6 +137,18 @@ func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
 		return 0, &startError{code, fmt.Sprintf("exec: %q: %v", spec.Argv[0], err)}
 	}
 	return pid, nil
+}
+
+// enterDirectory returns the directory that the command changes to, and how to leave the one that the supervisor has changed to. Another user may not
+// be able to reach its working directory, below a data folder that is closed to it: it finds itself there then.
+func enterDirectory(spec *Spec) (directory string, leave func(), err error) {
+	if spec.Rights.User == nil {
+		return spec.WorkingDir, func() {}, nil
+	}
+	if err := syscall.Chdir(spec.WorkingDir); err != nil {
+		return "", nil, &os.PathError{Op: "chdir", Path: spec.WorkingDir, Err: err}
+	}
+	return "", func() { _ = syscall.Chdir("/") }, nil
 }
 
 // environmentValue returns the last value of a variable, as execve's callee would see it.

@@ -59,8 +59,8 @@ type Spec struct {
 	Env []string
 	// WorkingDir is absolute.
 	WorkingDir string
-	// NoNewPrivileges keeps set-user-id programs from gaining rights.
-	NoNewPrivileges bool
+	// Rights are the command's.
+	Rights Rights
 	// View is how the command sees the machine's files; Join, where set, is a process whose View it shares instead. WorkingDir and the command
 	// are looked up in it.
 	View View

@@ -28,6 +28,7 @@ import (
 const (
 	prSetChildSubreaper = 36
 	prSetNoNewPrivs     = 38
+	prCapBoundingDrop   = 24
 	waitAll             = 0
 	waitExited          = 0x4
 	waitNoReap          = 0x01000000
