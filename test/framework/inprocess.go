@@ -27,17 +27,21 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/standalone"
 )
 
-// startInProcess starts a standalone server inside this process, on a free port and a data folder that goes when it stops.
+// startInProcess starts a standalone server inside this process, on a free port. A data folder that it made itself goes when it stops.
 func startInProcess(ctx context.Context, options Options) (_ *rest.Config, stop func() error, _ error) {
-	dir, err := os.MkdirTemp("", "jobserver-test-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("make the data folder: %w", err)
+	dir, removeDir := options.DataDir, func() error { return nil }
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "jobserver-test-"); err != nil {
+			return nil, nil, fmt.Errorf("make the data folder: %w", err)
+		}
+		removeDir = func() error { return os.RemoveAll(dir) }
 	}
-	removeDir := func() error { return os.RemoveAll(dir) }
 	server, err := standalone.Start(ctx, standalone.Options{
 		DataDir:        dir,
 		Controllers:    options.Controllers,
 		BatchV1Profile: options.BatchV1Profile,
+		Job:            options.Job,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, removeDir())

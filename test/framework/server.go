@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
 	"github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 )
@@ -45,6 +47,12 @@ type Options struct {
 
 	// BatchV1Profile is the profile of Jobs made through batch/v1. Empty: Kubernetes'.
 	BatchV1Profile job.Profile
+
+	// Job tunes the Job controller. Zero: as the flags have it by default.
+	Job controllers.JobOptions
+
+	// DataDir is a folder in which the server finds what one before it left, and leaves it again. Empty: a new one for this server alone.
+	DataDir string
 }
 
 // NoControllers returns the Controllers of a server that is an API and nothing else.
@@ -81,12 +89,17 @@ func Start(t testing.TB, options Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := server.stop(); err != nil {
-			t.Errorf("stop the server: %v", err)
-		}
-	})
+	server.stop = sync.OnceValue(server.stop)
+	t.Cleanup(func() { server.Stop(t) })
 	return server
+}
+
+// Stop stops a server that Start started, before its test ends.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	if err := s.stop(); err != nil {
+		t.Errorf("stop the server: %v", err)
+	}
 }
 
 // Main runs the tests of a package with one server for all of them, handed over through use before the first test starts.
