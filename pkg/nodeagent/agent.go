@@ -136,13 +136,16 @@ type Agent struct {
 	nodes corelisters.NodeLister
 	start func(ctx context.Context) error // starts the informers and waits for them
 
-	tokens *tokenCache
+	tokens     *tokenCache
+	admissions admissions
 
 	mu     sync.Mutex
 	states map[types.UID]*podState
 
 	prober  *probe.Prober
 	besides sync.WaitGroup // hooks and probes that run
+
+	tainted chan struct{} // holds one: the node or its Pods have changed, which taints.go looks at
 
 	starting   sync.RWMutex // held for reading while a container is being started
 	stopping   atomic.Bool  // StopAll was called: nothing is started any more
@@ -157,7 +160,9 @@ func New(config Config) (*Agent, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
 	}
-	a := &Agent{config: config, states: map[types.UID]*podState{}, prober: probe.New(), tokens: newTokenCache(config.Client, config.Clock)}
+	a := &Agent{
+		config: config, states: map[types.UID]*podState{}, prober: probe.New(), tokens: newTokenCache(config.Client, config.Clock), tainted: make(chan struct{}, 1),
+	}
 	processes, err := runtime.NewProcess(runtime.ProcessConfig{
 		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, EndWithAgent: config.EndWithProcess, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
 	})
@@ -199,7 +204,10 @@ func (a *Agent) watchAPI() error {
 	if err != nil {
 		return fmt.Errorf("watch Pods: %w", err)
 	}
-	trigger := func(any) { a.scheduler.trigger() }
+	trigger := func(any) {
+		a.scheduler.trigger()
+		a.lookAtTaints()
+	}
 	nodeHandler, err := nodeFactory.Core().V1().Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: trigger, UpdateFunc: func(_, object any) { trigger(object) }, DeleteFunc: trigger,
 	})
@@ -253,11 +261,13 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("node agent: %w", err)
 	}
+	a.readmit()
 	a.findGonePods()
 	a.synced.Store(true)
 	klog.FromContext(ctx).Info("Node agent is running", "node", a.config.NodeName, "rootDir", a.config.RootDir)
 	if a.config.Schedule {
 		parts.Go(func() { a.scheduler.run(ctx) })
+		parts.Go(func() { a.keepTaints(ctx) })
 	}
 	for range a.config.Workers {
 		parts.Go(func() { a.work(ctx) })
@@ -318,6 +328,7 @@ func (a *Agent) observePod(object any) {
 	a.mu.Lock()
 	if a.states[pod.UID] == nil {
 		a.states[pod.UID] = newPodState(pod.Namespace, pod.Name)
+		a.lookAtTaints()
 	}
 	a.mu.Unlock()
 	a.queue.Add(pod.UID)
@@ -342,6 +353,7 @@ func (a *Agent) forgetPod(object any) {
 	if !ok {
 		return
 	}
+	a.admissions.release(pod.UID)
 	a.scheduler.forget(pod.UID)
 	a.mu.Lock()
 	if a.states[pod.UID] == nil {

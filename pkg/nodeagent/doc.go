@@ -19,7 +19,9 @@ limitations under the License.
 //
 // The parts, in the order in which a Pod meets them:
 //
-//	scheduler.go    queues Pods without a node, binds those that fit; fit.go decides (pure)
+//	scheduler.go    queues Pods without a node, binds those that fit; fit.go decides (pure), neighbours.go about Pods among each other, fairness.go
+//	                who waits for whom; taints.go evicts whom a taint drives off
+//	admission.go    checks whether a Pod that others bound may be here
 //	support.go      names the fields that this node can't honour (pure)
 //	actions.go      decides what to start and to stop, from the Pod, the state of its containers and the time (pure); initcontainers.go
 //	                the order of init containers and sidecars, restarts.go who starts again and when, rounds.go RestartAllContainers,
@@ -30,7 +32,8 @@ limitations under the License.
 //	beside.go       keeps what runs beside containers: hooks.go their lifecycle hooks, prober.go their probes
 //	collect.go      brings Pods to their end that were deleted before they had a node
 //	logs.go         serves what containers printed; logread.go reads it
-//	node.go         registers the Node and keeps its status fresh; registration.go what it is told to say, and its heartbeat
+//	node.go         registers the Node and keeps its status fresh; registration.go what it is told to say, and its heartbeat;
+//	                pressure.go what the machine is short of
 //
 // Package kubelet below it serves the API of a kubelet. Package runtime makes containers into processes that outlive the server.
 //

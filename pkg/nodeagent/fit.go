@@ -30,7 +30,7 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// demand is what a Pod takes of the node: its requests, and its one place.
+// demand is what a Pod takes of the node: its requests (overhead, init containers and sidecars as Kubernetes counts them), and its one place.
 func demand(pod *corev1.Pod) corev1.ResourceList {
 	list := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
 	if list == nil {
@@ -40,18 +40,31 @@ func demand(pod *corev1.Pod) corev1.ResourceList {
 	return list
 }
 
-// misfits returns why the Pod can't run on the node now, in the words of Kubernetes' scheduler; nothing where it can. used is
-// the demand of all Pods on the node together.
-func misfits(pod *corev1.Pod, node *corev1.Node, used corev1.ResourceList) []string {
+// misfits returns why the Pod can't run on the node now, in the words of Kubernetes' scheduler; nothing where it can. As there, the first rule that
+// it breaks is all that is told. used is the demand of the Pods on the node together, others are these Pods.
+func misfits(pod *corev1.Pod, node *corev1.Node, wanted, used corev1.ResourceList, others []*corev1.Pod) []string {
 	if never := nodeMisfit(pod, node); never != "" {
-		// As with the scheduler, resources aren't looked at then.
 		return []string{never}
 	}
-	reasons := constraintMisfits(pod)
-	for name, wanted := range demand(pod) {
+	if portConflict(pod, others) {
+		return []string{"node(s) didn't have free ports for the requested pod ports"}
+	}
+	if short := shortages(wanted, used, node); len(short) > 0 {
+		return short
+	}
+	if among := neighbourMisfit(pod, node, others); among != "" {
+		return []string{among}
+	}
+	return nil
+}
+
+// shortages names what the node has too little of.
+func shortages(wanted, used corev1.ResourceList, node *corev1.Node) []string {
+	var reasons []string
+	for name, amount := range wanted {
 		free := node.Status.Allocatable[name].DeepCopy()
 		free.Sub(used[name])
-		if wanted.IsZero() || wanted.Cmp(free) <= 0 {
+		if amount.IsZero() || amount.Cmp(free) <= 0 {
 			continue
 		}
 		if name == corev1.ResourcePods {
@@ -64,49 +77,63 @@ func misfits(pod *corev1.Pod, node *corev1.Node, used corev1.ResourceList) []str
 	return reasons
 }
 
-// nodeMisfit returns why the Pod may never run on a node like this.
+// nodeMisfit returns why the Pod may not run on a node like this, however empty it is.
 func nodeMisfit(pod *corev1.Pod, node *corev1.Node) string {
-	taints := node.Spec.Taints
-	if node.Spec.Unschedulable {
-		unschedulable := corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
-		if !schedulinghelper.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, &unschedulable, true) {
-			return "node(s) were unschedulable"
+	if node.Spec.Unschedulable && !tolerates(pod, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}) {
+		return "node(s) were unschedulable"
+	}
+	for _, taint := range effectiveTaints(node) {
+		if taint.Effect != corev1.TaintEffectPreferNoSchedule && !tolerates(pod, taint) {
+			return messageUntolerated
 		}
-		// The API server of a cluster adds the same as a taint; what tolerates it tolerates both.
-		taints = slices.DeleteFunc(slices.Clone(taints), func(taint corev1.Taint) bool { return taint.Key == corev1.TaintNodeUnschedulable })
-	}
-	repels := func(taint *corev1.Taint) bool {
-		return taint.Effect == corev1.TaintEffectNoSchedule || taint.Effect == corev1.TaintEffectNoExecute
-	}
-	if taint, found := schedulinghelper.FindMatchingUntoleratedTaint(klog.Background(), taints, pod.Spec.Tolerations, repels, true); found {
-		return fmt.Sprintf("node(s) had untolerated taint(s) {%s: %s}", taint.Key, taint.Value)
 	}
 	if matches, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !matches {
-		return "node(s) didn't match Pod's node affinity/selector"
+		return messageNodeAffinity
 	}
 	return ""
 }
 
-// constraintMisfits refuses the placement rules between Pods: with one node they would ask for things that only a cluster has.
-func constraintMisfits(pod *corev1.Pod) []string {
-	var reasons []string
-	if affinity := pod.Spec.Affinity; affinity != nil {
-		if affinity.PodAffinity != nil && len(affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 {
-			reasons = append(reasons, "node(s) don't support required spec.affinity.podAffinity")
-		}
-		if affinity.PodAntiAffinity != nil && len(affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 {
-			reasons = append(reasons, "node(s) don't support required spec.affinity.podAntiAffinity")
-		}
+const (
+	messageUntolerated  = "node(s) had untolerated taint(s)"
+	messageNodeAffinity = "node(s) didn't match Pod's node affinity/selector"
+)
+
+// tolerates tells whether the Pod puts up with a taint. One with requests puts up with a lack of memory, as Kubernetes' admission has it.
+func tolerates(pod *corev1.Pod, taint corev1.Taint) bool {
+	if taint.Key == corev1.TaintNodeMemoryPressure && pod.Status.QOSClass != corev1.PodQOSBestEffort {
+		return true
 	}
-	for _, constraint := range pod.Spec.TopologySpreadConstraints {
-		// On one node the skew is always within bounds; only a minimum of several domains can't be met.
-		if constraint.WhenUnsatisfiable == corev1.DoNotSchedule && constraint.MinDomains != nil && *constraint.MinDomains > 1 {
-			reasons = append(reasons, "node(s) didn't match pod topology spread constraints")
-			break
-		}
-	}
-	return reasons
+	return schedulinghelper.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, &taint, true)
 }
+
+// conditionTaints are the taints that the node lifecycle controller of Kubernetes derives from a Node's conditions.
+var conditionTaints = map[corev1.NodeConditionType]map[corev1.ConditionStatus]string{
+	corev1.NodeReady:          {corev1.ConditionFalse: corev1.TaintNodeNotReady, corev1.ConditionUnknown: corev1.TaintNodeUnreachable},
+	corev1.NodeMemoryPressure: {corev1.ConditionTrue: corev1.TaintNodeMemoryPressure},
+	corev1.NodeDiskPressure:   {corev1.ConditionTrue: corev1.TaintNodeDiskPressure},
+	corev1.NodePIDPressure:    {corev1.ConditionTrue: corev1.TaintNodePIDPressure},
+}
+
+// effectiveTaints are the Node's taints, and those that follow from its conditions where no controller puts them on the Node. The
+// taint of a cordoned node is left out: spec.unschedulable says the same.
+func effectiveTaints(node *corev1.Node) []corev1.Taint {
+	var taints []corev1.Taint
+	for _, taint := range node.Spec.Taints {
+		if taint.Key != corev1.TaintNodeUnschedulable {
+			taints = append(taints, taint)
+		}
+	}
+	for _, condition := range node.Status.Conditions {
+		key := conditionTaints[condition.Type][condition.Status]
+		if key != "" && !slices.ContainsFunc(taints, func(taint corev1.Taint) bool { return taint.Key == key }) {
+			taints = append(taints, corev1.Taint{Key: key, Effect: corev1.TaintEffectNoSchedule})
+		}
+	}
+	return taints
+}
+
+// reasonKept is why a Pod waits that would fit, if it didn't take what an earlier one waits for: see fairness.go.
+const reasonKept = "node(s) keep what is free for pods that came first"
 
 // unschedulableMessage is the scheduler's message for a Pod that doesn't fit the only node.
 func unschedulableMessage(reasons []string) string {
@@ -130,7 +157,18 @@ func add(a, b corev1.ResourceList, sign int) {
 	}
 }
 
-// byCreation orders Pods first come, first served. Times have a resolution of seconds, so names decide within one.
-func byCreation(a, b *corev1.Pod) int {
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+// byPrecedence orders Pods: the higher priority first, and among equals first come, first served. Times have a resolution of seconds, so
+// names decide within one.
+func byPrecedence(a, b *corev1.Pod) int {
+	return cmp.Or(
+		cmp.Compare(priority(b), priority(a)),
+		a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+	)
+}
+
+func priority(pod *corev1.Pod) int32 {
+	if pod.Spec.Priority == nil {
+		return 0
+	}
+	return *pod.Spec.Priority
 }

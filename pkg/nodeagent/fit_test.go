@@ -56,16 +56,43 @@ func TestMisfits(t *testing.T) {
 		"cordoned, tolerant": {node: func(n *corev1.Node) { n.Spec.Unschedulable = true }, pod: func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}} }},
 		"tainted": {node: func(n *corev1.Node) {
 			n.Spec.Taints = []corev1.Taint{{Key: "team", Value: "a", Effect: corev1.TaintEffectNoSchedule}}
-		}, want: []string{"node(s) had untolerated taint(s) {team: a}"}},
+		}, want: []string{"node(s) had untolerated taint(s)"}},
 		"softly tainted": {node: func(n *corev1.Node) {
 			n.Spec.Taints = []corev1.Taint{{Key: "team", Effect: corev1.TaintEffectPreferNoSchedule}}
 		}},
-		"Pod affinity": {pod: func(p *corev1.Pod) {
-			p.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: make([]corev1.PodAffinityTerm, 1)}}
-		}, want: []string{"node(s) don't support required spec.affinity.podAffinity"}},
-		"spread over two": {pod: func(p *corev1.Pod) {
-			p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{WhenUnsatisfiable: corev1.DoNotSchedule, MinDomains: new(int32(2))}}
-		}, want: []string{"node(s) didn't match pod topology spread constraints"}},
+		"tainted, tolerant": {node: func(n *corev1.Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: "team", Value: "a", Effect: corev1.TaintEffectNoExecute}}
+		}, pod: func(p *corev1.Pod) {
+			p.Spec.Tolerations = []corev1.Toleration{{Key: "team", Operator: corev1.TolerationOpEqual, Value: "a"}}
+		}},
+		"tolerates another value": {node: func(n *corev1.Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: "team", Value: "a", Effect: corev1.TaintEffectNoExecute}}
+		}, pod: func(p *corev1.Pod) {
+			p.Spec.Tolerations = []corev1.Toleration{{Key: "team", Operator: corev1.TolerationOpEqual, Value: "b"}}
+		}, want: []string{"node(s) had untolerated taint(s)"}},
+		"required affinity": {pod: func(p *corev1.Pod) {
+			requireLabel(p, corev1.NodeSelectorRequirement{Key: "disk", Operator: corev1.NodeSelectorOpIn, Values: []string{"tape", "ssd"}})
+		}},
+		"other required affinity": {pod: func(p *corev1.Pod) {
+			requireLabel(p, corev1.NodeSelectorRequirement{Key: "disk", Operator: corev1.NodeSelectorOpDoesNotExist})
+		}, want: []string{"node(s) didn't match Pod's node affinity/selector"}},
+		"taint before resources": {used: amounts("4", "2Gi", "2"), node: func(n *corev1.Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: "team", Effect: corev1.TaintEffectNoSchedule}}
+		}, want: []string{"node(s) had untolerated taint(s)"}},
+		"not ready": {node: func(n *corev1.Node) { setNodeCondition(n, corev1.NodeReady, corev1.ConditionFalse) }, want: []string{"node(s) had untolerated taint(s)"}},
+		"disk full": {node: func(n *corev1.Node) { setNodeCondition(n, corev1.NodeDiskPressure, corev1.ConditionTrue) }, want: []string{"node(s) had untolerated taint(s)"}},
+		"memory short, requests": {node: func(n *corev1.Node) { setNodeCondition(n, corev1.NodeMemoryPressure, corev1.ConditionTrue) }, pod: func(p *corev1.Pod) {
+			p.Status.QOSClass = corev1.PodQOSBurstable
+		}},
+		"memory short, best effort": {node: func(n *corev1.Node) { setNodeCondition(n, corev1.NodeMemoryPressure, corev1.ConditionTrue) }, pod: func(p *corev1.Pod) {
+			p.Status.QOSClass = corev1.PodQOSBestEffort
+		}, want: []string{"node(s) had untolerated taint(s)"}},
+		"overhead": {used: amounts("3", "0", "0"), pod: func(p *corev1.Pod) {
+			p.Spec.Overhead = corev1.ResourceList{"cpu": resource.MustParse("1m")}
+		}, want: []string{"Insufficient cpu"}},
+		"sidecar beside main": {used: amounts("2500m", "0", "0"), pod: func(p *corev1.Pod) {
+			p.Spec.InitContainers = []corev1.Container{{RestartPolicy: new(corev1.ContainerRestartPolicyAlways), Resources: p.Spec.Containers[0].Resources}}
+		}, want: []string{"Insufficient cpu"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -79,25 +106,38 @@ func TestMisfits(t *testing.T) {
 			if test.node != nil {
 				test.node(node)
 			}
-			if diff := cmp.Diff(test.want, misfits(pod, node, test.used)); diff != "" {
+			if diff := cmp.Diff(test.want, misfits(pod, node, demand(pod), test.used, nil)); diff != "" {
 				t.Errorf("reasons differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
+func requireLabel(pod *corev1.Pod, requirement corev1.NodeSelectorRequirement) {
+	pod.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{requirement}}},
+	}}}
+}
+
+func setNodeCondition(node *corev1.Node, kind corev1.NodeConditionType, status corev1.ConditionStatus) {
+	node.Status.Conditions = []corev1.NodeCondition{{Type: kind, Status: status}}
+}
+
 func TestQueueOrder(t *testing.T) {
 	t.Parallel()
-	made := func(name string, second int) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(now.Add(time.Duration(second) * time.Second))}}
+	made := func(name string, second int, priority *int32) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(now.Add(time.Duration(second) * time.Second))},
+			Spec:       corev1.PodSpec{Priority: priority},
+		}
 	}
-	queue := []*corev1.Pod{made("c", 1), made("b", 2), made("a", 2), made("d", 0)}
-	slices.SortFunc(queue, byCreation)
+	queue := []*corev1.Pod{made("c", 1, nil), made("b", 2, nil), made("a", 2, nil), made("d", 0, new(int32(0))), made("low", 0, new(int32(-1))), made("high", 9, new(int32(7)))}
+	slices.SortFunc(queue, byPrecedence)
 	var names []string
 	for _, pod := range queue {
 		names = append(names, pod.Name)
 	}
-	if diff := cmp.Diff([]string{"d", "c", "a", "b"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"high", "d", "c", "a", "b", "low"}, names); diff != "" {
 		t.Errorf("order differs (-want +got):\n%s", diff)
 	}
 }

@@ -23,11 +23,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,8 +38,11 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
-// heartbeatPeriod is the time between two writes of the Node's status.
+// heartbeatPeriod is the time between two writes of the Node's status while nothing changes.
 const heartbeatPeriod = time.Minute
+
+// watchPeriod is how often it is looked whether the machine is short of something, which is written at once.
+const watchPeriod = 10 * time.Second
 
 // registerRetry is the delay between two tries at registering the Node.
 const registerRetry = time.Second
@@ -46,15 +51,28 @@ const registerRetry = time.Second
 func (a *Agent) keepNode(ctx context.Context, registered func()) {
 	logger := klog.FromContext(ctx).WithValues("node", a.config.NodeName)
 	done := false
+	var (
+		due     time.Time
+		written []corev1.NodeCondition
+	)
 	for ctx.Err() == nil {
-		wait := a.heartbeat()
-		if err := a.writeNode(ctx); err != nil && ctx.Err() == nil {
-			logger.Error(err, "Failed to write the Node, trying again")
-			wait = registerRetry
-		} else if err == nil && !done {
-			logger.V(2).Info("Registered the Node")
-			done = true
-			registered()
+		wait := watchPeriod
+		free := readHeadroom(a.config.RootDir).conditions()
+		if now := a.config.Clock.Now(); !now.Before(due) || !equality.Semantic.DeepEqual(free, written) {
+			if err := a.writeNode(ctx, free); err != nil {
+				wait = registerRetry
+				if ctx.Err() == nil {
+					logger.Error(err, "Failed to write the Node, trying again")
+				}
+			} else {
+				logShortages(logger, written, free)
+				due, written = now.Add(a.heartbeat()), free
+				if !done {
+					logger.V(2).Info("Registered the Node")
+					done = true
+					registered()
+				}
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -63,10 +81,23 @@ func (a *Agent) keepNode(ctx context.Context, registered func()) {
 	}
 }
 
+// logShortages says what the machine has become short of, and what it has enough of again.
+func logShortages(logger klog.Logger, before, after []corev1.NodeCondition) {
+	short := map[corev1.NodeConditionType]bool{}
+	for _, condition := range before {
+		short[condition.Type] = condition.Status == corev1.ConditionTrue
+	}
+	for _, condition := range after {
+		if is := condition.Status == corev1.ConditionTrue; is != short[condition.Type] {
+			logger.Info("The machine's condition has changed", "condition", condition.Type, "status", condition.Status, "reason", condition.Message)
+		}
+	}
+}
+
 // writeNode makes the Node what describeNode says. What others wrote (labels, taints, spec.unschedulable, conditions) stays.
-func (a *Agent) writeNode(ctx context.Context) error {
+func (a *Agent) writeNode(ctx context.Context, conditions []corev1.NodeCondition) error {
 	nodes := a.config.Client.CoreV1().Nodes()
-	wanted, err := a.describeNode()
+	wanted, err := a.describeNode(conditions)
 	if err != nil {
 		return err
 	}
@@ -88,9 +119,9 @@ func (a *Agent) writeNode(ctx context.Context) error {
 			return fmt.Errorf("label node: %w", err)
 		}
 	}
-	conditions := mergeNodeConditions(node.Status.Conditions, wanted.Status.Conditions)
+	merged := mergeNodeConditions(node.Status.Conditions, wanted.Status.Conditions)
 	node.Status = wanted.Status
-	node.Status.Conditions = conditions
+	node.Status.Conditions = merged
 	if _, err := nodes.UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("write node status: %w", err)
 	}
@@ -119,8 +150,8 @@ func mergeNodeConditions(old, fresh []corev1.NodeCondition) []corev1.NodeConditi
 	return merged
 }
 
-// describeNode describes this machine.
-func (a *Agent) describeNode() (*corev1.Node, error) {
+// describeNode describes this machine, with the conditions and that it is ready.
+func (a *Agent) describeNode(conditions []corev1.NodeCondition) (*corev1.Node, error) {
 	capacity, err := a.capacity()
 	if err != nil {
 		return nil, err
@@ -130,21 +161,19 @@ func (a *Agent) describeNode() (*corev1.Node, error) {
 		return nil, err
 	}
 	now := metav1.NewTime(a.config.Clock.Now())
-	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason, message string) corev1.NodeCondition {
-		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now}
+	conditions = append(slices.Clone(conditions), corev1.NodeCondition{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "the node agent is running Pods as processes",
+	})
+	for i := range conditions {
+		conditions[i].LastHeartbeatTime, conditions[i].LastTransitionTime = now, now
 	}
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: a.config.NodeName, Labels: a.labels()},
 		Spec:       corev1.NodeSpec{Taints: a.config.Registration.Taints},
 		Status: corev1.NodeStatus{
-			Capacity:    capacity,
-			Allocatable: capacity.DeepCopy(),
-			Conditions: []corev1.NodeCondition{
-				condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-				condition(corev1.NodeDiskPressure, corev1.ConditionFalse, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-				condition(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-				condition(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "the node agent is running Pods as processes"),
-			},
+			Capacity:        capacity,
+			Allocatable:     capacity.DeepCopy(),
+			Conditions:      conditions,
 			Addresses:       a.addresses(),
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: a.config.Registration.KubeletPort}},
 			NodeInfo:        *info,
@@ -186,6 +215,7 @@ func nodeInfo(version string) (*corev1.NodeSystemInfo, error) {
 		OSImage:                 osImage(),
 		BootID:                  bootID,
 		MachineID:               readLine("/etc/machine-id"),
+		SystemUUID:              readLine("/sys/class/dmi/id/product_uuid"), // root only
 		ContainerRuntimeVersion: containerIDPrefix + version,
 		KubeletVersion:          version,
 	}, nil

@@ -19,6 +19,7 @@ package nodeagent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -36,11 +37,14 @@ import (
 // bindWorkers is how many Pods are bound at a time.
 const bindWorkers = 8
 
+// longPass is how long a look at the whole queue may take without a pause after it.
+const longPass = 5 * time.Millisecond
+
 // bindRetry is the delay before a Pod is looked at again that could not be bound.
 const bindRetry = time.Second
 
-// scheduler binds the Pods that no node has yet and that don't name another scheduler, first come first served, as
-// long as they fit. One that doesn't fit says so and lets the next one try, as with Kubernetes' scheduler.
+// scheduler binds the Pods that no node has yet and that don't name another scheduler: by priority, then first come first served, as
+// long as they fit. One that doesn't fit says so; fairness.go says what that means to those after it. Nothing is preempted.
 type scheduler struct {
 	nodeName   string
 	kubeClient kubernetes.Interface
@@ -49,13 +53,14 @@ type scheduler struct {
 	// node returns the Node, or nil while there is none.
 	node func() *corev1.Node
 
-	wake chan struct{} // holds one: there is something to look at
-	bind chan struct{} // holds a token for each binding under way
+	wake   chan struct{} // holds one: there is something to look at
+	bind   chan struct{} // holds a token for each binding under way
+	saying chan struct{} // holds a token while Pods are told that they don't fit
 
 	mu      sync.Mutex
-	pending map[types.UID]*corev1.Pod
-	// placed is the demand of the Pods on the node, used their sum. A Pod being bound counts.
-	placed map[types.UID]corev1.ResourceList
+	pending map[types.UID]*waiting
+	// placed are the Pods on the node, used the sum of their demands. A Pod being bound counts.
+	placed map[types.UID]*waiting
 	used   corev1.ResourceList
 	// binding are Pods that a binding was sent for, and whose binding the informer hasn't shown yet.
 	binding map[types.UID]bool
@@ -64,8 +69,8 @@ type scheduler struct {
 func newScheduler(config Config, recorder record.EventRecorderLogger, node func() *corev1.Node) *scheduler {
 	return &scheduler{
 		nodeName: config.NodeName, kubeClient: config.Client, clock: config.Clock, recorder: recorder, node: node,
-		wake: make(chan struct{}, 1), bind: make(chan struct{}, bindWorkers),
-		pending: map[types.UID]*corev1.Pod{}, placed: map[types.UID]corev1.ResourceList{}, used: corev1.ResourceList{}, binding: map[types.UID]bool{},
+		wake: make(chan struct{}, 1), bind: make(chan struct{}, bindWorkers), saying: make(chan struct{}, 1),
+		pending: map[types.UID]*waiting{}, placed: map[types.UID]*waiting{}, used: corev1.ResourceList{}, binding: map[types.UID]bool{},
 	}
 }
 
@@ -101,9 +106,23 @@ func (s *scheduler) observe(pod *corev1.Pod) {
 	case pod.Spec.NodeName != "" || len(pod.Spec.SchedulingGates) > 0 || !ownScheduler(pod):
 		delete(s.pending, pod.UID)
 	case !s.binding[pod.UID]:
-		s.pending[pod.UID] = pod
-		s.trigger()
+		if s.enqueue(pod) {
+			s.trigger()
+		}
 	}
+}
+
+// enqueue puts a Pod into the queue, or what it has become, and tells whether that may change what is decided: a new status, ours for the most part,
+// doesn't. It needs s.mu.
+func (s *scheduler) enqueue(pod *corev1.Pod) bool {
+	entry := &waiting{pod: pod, demand: demand(pod)}
+	before := s.pending[pod.UID]
+	s.pending[pod.UID] = entry
+	if before == nil {
+		return true
+	}
+	entry.short = before.short
+	return before.pod.Generation != pod.Generation || !maps.Equal(before.pod.Labels, pod.Labels)
 }
 
 // ownScheduler tells whether the Pod leaves its scheduling to the default scheduler, whose place this one takes.
@@ -127,16 +146,19 @@ func (s *scheduler) drop(podUID types.UID) {
 
 // place needs s.mu.
 func (s *scheduler) place(pod *corev1.Pod) {
-	if _, ok := s.placed[pod.UID]; !ok {
-		s.placed[pod.UID] = demand(pod)
-		add(s.used, s.placed[pod.UID], 1)
+	before, ok := s.placed[pod.UID]
+	if !ok {
+		before = &waiting{demand: demand(pod)}
+		s.placed[pod.UID] = before
+		add(s.used, before.demand, 1)
 	}
+	before.pod = pod
 }
 
 // unplace needs s.mu. Room was made, so whoever waits is looked at again.
 func (s *scheduler) unplace(podUID types.UID) {
 	if placed, ok := s.placed[podUID]; ok {
-		add(s.used, placed, -1)
+		add(s.used, placed.demand, -1)
 		delete(s.placed, podUID)
 		if len(s.pending) > 0 {
 			s.trigger()
@@ -153,23 +175,26 @@ func (s *scheduler) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
+		case <-s.clock.After(requeuePeriod):
 		}
 		node := s.node()
 		if node == nil {
 			continue // the informer triggers when it comes
 		}
+		started := s.clock.Now()
 		s.pass(ctx, node, &bindings)
+		// A long queue takes time each time that a place becomes free: not more than half of it all.
+		if took := s.clock.Since(started); took > longPass {
+			select {
+			case <-ctx.Done():
+			case <-s.clock.After(took):
+			}
+		}
 	}
 }
 
-// refusal is a Pod that doesn't fit, and why.
-type refusal struct {
-	pod     *corev1.Pod
-	message string
-}
-
 // pass goes through the queue once.
-func (s *scheduler) pass(ctx context.Context, node *corev1.Node, bindings *sync.WaitGroup) {
+func (s *scheduler) pass(ctx context.Context, node *corev1.Node, running *sync.WaitGroup) {
 	fitting, refused := s.decide(node)
 	for _, pod := range fitting {
 		select {
@@ -177,34 +202,56 @@ func (s *scheduler) pass(ctx context.Context, node *corev1.Node, bindings *sync.
 			return
 		case s.bind <- struct{}{}:
 		}
-		bindings.Go(func() {
+		running.Go(func() {
 			defer func() { <-s.bind }()
 			s.bindPod(ctx, pod)
 		})
 	}
-	for _, refusal := range refused {
-		s.refuse(ctx, refusal)
+	s.refuseAll(ctx, refused, running)
+}
+
+// refuseAll tells Pods that they don't fit, beside the passes, which thousands of such Pods would hold up.
+func (s *scheduler) refuseAll(ctx context.Context, refused []verdict, running *sync.WaitGroup) {
+	if len(refused) == 0 {
+		return
 	}
+	select {
+	case s.saying <- struct{}{}:
+	default:
+		return // the next pass says what is true then
+	}
+	running.Go(func() {
+		defer func() { <-s.saying }()
+		for _, refusal := range refused {
+			if ctx.Err() != nil {
+				return
+			}
+			s.refuse(ctx, refusal.pod, unschedulableMessage(refusal.reasons))
+		}
+	})
 }
 
 // decide takes the Pods that fit out of the queue and gives them their place.
-func (s *scheduler) decide(node *corev1.Node) (fitting []*corev1.Pod, refused []refusal) {
+func (s *scheduler) decide(node *corev1.Node) (fitting []*corev1.Pod, refused []verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	queue := make([]*corev1.Pod, 0, len(s.pending))
-	for _, pod := range s.pending {
-		queue = append(queue, pod)
+	if len(s.pending) == 0 {
+		return nil, nil
 	}
-	slices.SortFunc(queue, byCreation)
-	for _, pod := range queue {
-		if reasons := misfits(pod, node, s.used); len(reasons) > 0 {
-			refused = append(refused, refusal{pod, unschedulableMessage(reasons)})
+	queue := slices.SortedFunc(maps.Values(s.pending), func(a, b *waiting) int { return byPrecedence(a.pod, b.pod) })
+	others := make([]*corev1.Pod, 0, len(s.placed)+len(queue))
+	for _, placed := range s.placed {
+		others = append(others, placed.pod)
+	}
+	for _, verdict := range schedule(queue, node, s.used.DeepCopy(), others, s.clock.Now()) {
+		if len(verdict.reasons) > 0 {
+			refused = append(refused, verdict)
 			continue
 		}
-		delete(s.pending, pod.UID)
-		s.binding[pod.UID] = true
-		s.place(pod)
-		fitting = append(fitting, pod)
+		delete(s.pending, verdict.pod.UID)
+		s.binding[verdict.pod.UID] = true
+		s.place(verdict.pod)
+		fitting = append(fitting, verdict.pod)
 	}
 	return fitting, refused
 }
@@ -231,15 +278,14 @@ func (s *scheduler) bindPod(ctx context.Context, pod *corev1.Pod) {
 		return
 	}
 	logger.Error(err, "Failed to bind Pod, trying again")
-	s.pending[pod.UID] = pod
+	s.enqueue(pod)
 	go s.triggerLater(ctx)
 }
 
 // refuse says that a Pod doesn't fit, unless its status says so already.
-func (s *scheduler) refuse(ctx context.Context, refusal refusal) {
-	pod := refusal.pod
+func (s *scheduler) refuse(ctx context.Context, pod *corev1.Pod, message string) {
 	condition := corev1.PodCondition{
-		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: refusal.message,
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message,
 		ObservedGeneration: pod.Generation, LastTransitionTime: metav1.NewTime(s.clock.Now()),
 	}
 	status := *pod.Status.DeepCopy()
@@ -254,7 +300,7 @@ func (s *scheduler) refuse(ctx context.Context, refusal refusal) {
 	} else {
 		status.Conditions = append(status.Conditions, condition)
 	}
-	s.recorder.Event(pod, corev1.EventTypeWarning, reasonFailedScheduling, refusal.message)
+	s.recorder.Event(pod, corev1.EventTypeWarning, reasonFailedScheduling, message)
 	written, err := patchStatus(ctx, s.kubeClient, pod, status)
 	if err != nil {
 		if !apierrors.IsNotFound(err) && ctx.Err() == nil {
@@ -265,7 +311,7 @@ func (s *scheduler) refuse(ctx context.Context, refusal refusal) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.pending[pod.UID]; ok {
-		s.pending[pod.UID] = written
+	if entry, ok := s.pending[pod.UID]; ok && entry.pod == pod {
+		entry.pod = written
 	}
 }

@@ -30,7 +30,7 @@ func TestPodWaitsForRoom(t *testing.T) {
 	c := newCluster(t)
 	big := func(name, script string) *corev1.Pod {
 		pod := shellPod(name, script)
-		node, err := c.agent.describeNode()
+		node, err := c.agent.describeNode(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

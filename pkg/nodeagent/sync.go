@@ -90,6 +90,9 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	if state.over || (isTerminal(pod.Status.Phase) && !anyRunning(a.runtime.Containers(podUID)) && allTerminated(pod)) {
 		return 0, a.retire(ctx, pod, state)
 	}
+	if admitted, again, err := a.admit(ctx, pod, state); !admitted {
+		return again, err
+	}
 	if err := a.prepare(ctx, pod, state); err != nil {
 		return 0, err
 	}
@@ -127,6 +130,9 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 	}
 	a.sayBackoff(pod, state, actions)
 	status := computeStatus(observed, actions)
+	if actions.ended && isTerminal(status.Phase) {
+		a.admissions.release(pod.UID) // before anybody can learn of the end and send the next one
+	}
 	if !equality.Semantic.DeepEqual(pod.Status, status) {
 		written, err := patchStatus(ctx, a.config.Client, pod, status)
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
@@ -149,6 +155,7 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 
 // retire deals with a Pod whose end is on record in the API: what is in memory is dropped, and where it is being deleted, it is deleted for good.
 func (a *Agent) retire(ctx context.Context, pod *corev1.Pod, state *podState) error {
+	a.admissions.release(pod.UID)
 	a.runtime.Forget(pod.UID)
 	state.beside.keepOnly(nil)
 	state.prepared, state.volumes = false, volumeState{}
@@ -191,6 +198,7 @@ func (a *Agent) cleanUp(podUID types.UID, state *podState) error {
 		return nil
 	}
 	a.tokens.forget(podUID)
+	a.admissions.release(podUID)
 	if err := a.runtime.Remove(podUID); err != nil {
 		return err
 	}
