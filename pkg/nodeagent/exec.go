@@ -18,7 +18,6 @@ package nodeagent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -194,9 +193,4 @@ func (e *execStreams) finish() {
 	for _, file := range e.ours {
 		_ = file.Close()
 	}
-}
-
-// Attach connects streams with those of a running container.
-func (a *Agent) Attach(context.Context, *corev1.Pod, string, kubelet.Streams) error {
-	return errors.New("not yet")
 }

@@ -195,7 +195,8 @@ func (a *Agent) capacity() (corev1.ResourceList, error) {
 		corev1.ResourceCPU:              *resource.NewQuantity(int64(runtime.NumCPU()), resource.DecimalSI),
 		corev1.ResourceMemory:           *resource.NewQuantity(int64(memory.Totalram)*int64(memory.Unit), resource.BinarySI),
 		corev1.ResourceEphemeralStorage: *resource.NewQuantity(int64(disk.Blocks)*disk.Bsize, resource.BinarySI),
-		corev1.ResourcePods:             *resource.NewQuantity(int64(a.config.MaxPods), resource.DecimalSI),
+		// In this format a thousand is shown as 1000, not as 1k.
+		corev1.ResourcePods: *resource.NewQuantity(int64(a.config.MaxPods), resource.BinarySI),
 	}, nil
 }
 

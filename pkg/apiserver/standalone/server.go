@@ -32,6 +32,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	restclient "k8s.io/client-go/rest"
+	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -172,6 +173,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options) (ma
 		SupervisorPath: options.Supervisor,
 		EndWithProcess: options.EndPodsWithProcess,
 		Schedule:       true,
+		Version:        version.Get().GitVersion,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", controllers.NodeAgent, err)

@@ -21,6 +21,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -121,7 +122,15 @@ func (c *client) wait(t *testing.T, job, condition string) {
 // watch starts a kubectl that watches, and ends it with the test.
 func (c *client) watch(t *testing.T, args ...string) *process {
 	t.Helper()
-	p, err := startProcess(*kubectlPath, "", c.server.kubectlArgs(c.namespace, args...)...)
+	return c.watchWith(t, nil, args...)
+}
+
+// watchWith does the same with additional variables in kubectl's environment.
+func (c *client) watchWith(t *testing.T, environment []string, args ...string) *process {
+	t.Helper()
+	command := exec.Command(*kubectlPath, c.server.kubectlArgs(c.namespace, args...)...)
+	command.Env = append(os.Environ(), environment...)
+	p, err := startCommand(command, "")
 	if err != nil {
 		t.Fatal(err)
 	}
