@@ -34,7 +34,7 @@ func (c *Cluster) writeKubeconfigs() error {
 // UserKubeconfig issues a client certificate for a user of these groups and returns the path of a kubeconfig with it. The name is a
 // file name too.
 func (c *Cluster) UserKubeconfig(name string, groups ...string) (string, error) {
-	if err := c.certs.clients.issue(c.CertificatePath(name), name, groups, nil); err != nil {
+	if err := c.IssueClient(ClientAuthority, name, groups...); err != nil {
 		return "", err
 	}
 	return c.path(name + ".kubeconfig"), c.writeKubeconfig(name)
