@@ -104,6 +104,10 @@ e2e: build kubectl ## Drive a real server with a real kubectl
 e2e-cluster: build kubectl kubernetes ## The same beside a real Kubernetes control plane
 	$(GO) -C test/e2e test -count=1 -timeout 30m $(TESTFLAGS) ./cluster/...
 
+.PHONY: e2e-aggregated
+e2e-aggregated: build kubectl kubernetes ## Install it in a real control plane and drive it through that (TESTFLAGS=-short: the fast group)
+	$(GO) -C test/e2e test -count=1 -parallel 6 -timeout 60m $(TESTFLAGS) ./aggregated/...
+
 .PHONY: compare
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)
 	$(GO) -C test/compare test . -count=1 -timeout 60m -v -jobs=$(JOBS) $(TESTFLAGS)
@@ -134,4 +138,4 @@ generate: ## Regenerate code only (needs protoc)
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z0-9_-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+		/^[a-z0-9_-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
