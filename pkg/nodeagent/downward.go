@@ -77,11 +77,10 @@ func resourceValue(pod *corev1.Pod, container *corev1.Container, ref *corev1.Res
 	var quantity resource.Quantity
 	switch kind {
 	case "limits":
-		limit, ok := container.Resources.Limits[resourceName]
-		if !ok {
-			limit = allocatable[resourceName]
+		quantity = container.Resources.Limits[resourceName]
+		if quantity.IsZero() {
+			quantity = defaultLimit(pod, resourceName, allocatable)
 		}
-		quantity = limit
 	case "requests":
 		quantity = container.Resources.Requests[resourceName]
 	default:
@@ -95,6 +94,16 @@ func resourceValue(pod *corev1.Pod, container *corev1.Container, ref *corev1.Res
 		return divideRoundingUp(quantity.MilliValue(), divisor.MilliValue()), nil
 	}
 	return divideRoundingUp(quantity.Value(), divisor.Value()), nil
+}
+
+// defaultLimit is what a container may use that has no limit of its own: what its Pod may, or else what the node has to give.
+func defaultLimit(pod *corev1.Pod, name corev1.ResourceName, allocatable corev1.ResourceList) resource.Quantity {
+	if pod.Spec.Resources != nil {
+		if limit := pod.Spec.Resources.Limits[name]; !limit.IsZero() {
+			return limit
+		}
+	}
+	return allocatable[name]
 }
 
 func divideRoundingUp(value, divisor int64) string {

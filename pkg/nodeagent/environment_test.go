@@ -159,3 +159,18 @@ func TestEnvironmentOfTheProcess(t *testing.T) {
 		t.Errorf("host name %s, want that of the spec", got)
 	}
 }
+
+func TestDefaultLimit(t *testing.T) {
+	t.Parallel()
+	pod := shellPod("pod", "true")
+	pod.Spec.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")}}
+	container := &pod.Spec.Containers[0]
+	container.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("0")}
+	allocatable := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("1Gi")}
+	for name, want := range map[string]string{"limits.cpu": "2", "limits.memory": "1073741824", "limits.ephemeral-storage": "0"} {
+		got, err := resourceValue(pod, container, &corev1.ResourceFieldSelector{Resource: name}, allocatable)
+		if err != nil || got != want {
+			t.Errorf("%s is %s (%v), want %s", name, got, err, want)
+		}
+	}
+}

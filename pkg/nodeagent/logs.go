@@ -30,12 +30,6 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
-// A termination message taken from a log is its last lines and bytes, at most so many, as with a kubelet.
-const (
-	messageLines = 80
-	messageBytes = 2048
-)
-
 // OpenLog returns what a container of the Pod printed, as opts ask for it: see logread.go. The caller has resolved
 // and validated the container's name and the options. With Follow the reader ends when the container does. The reader must be
 // closed; the end of ctx ends it too. Errors are those of the API, in a kubelet's words.
@@ -170,31 +164,4 @@ func isClosed(channel <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-// logTail is the end of an attempt's log, as a termination message. A log that can't be read gives none.
-func (a *Agent) logTail(id runtime.ID) string {
-	file, err := os.Open(a.runtime.LogPath(id))
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	tail := &tailBuffer{}
-	options := logOptions{tail: new(int64(messageLines)), limit: math.MaxInt64, stdout: tail, stderr: tail}
-	if err := readLog(context.Background(), file, options); err != nil {
-		return ""
-	}
-	return string(tail.data)
-}
-
-// tailBuffer keeps the last messageBytes of what is written to it.
-type tailBuffer struct{ data []byte }
-
-// Write implements io.Writer.
-func (b *tailBuffer) Write(data []byte) (int, error) {
-	b.data = append(b.data, data...)
-	if excess := len(b.data) - messageBytes; excess > 0 {
-		b.data = b.data[excess:]
-	}
-	return len(data), nil
 }

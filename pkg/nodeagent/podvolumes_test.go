@@ -239,6 +239,26 @@ func TestSubPathExprAndReadOnly(t *testing.T) {
 	})
 }
 
+func TestWorkingDirIsMadeInAVolume(t *testing.T) {
+	t.Parallel()
+	requireRoot(t)
+	c := newCluster(t)
+	pod := volumePod("deep", "pwd", emptyDir())
+	pod.Spec.Containers[0].WorkingDir = "/jobserver-test/a/b"
+	c.create(t, pod)
+	c.waitPhase(t, "deep", corev1.PodSucceeded)
+	if output := c.log(t, "deep", nil); output != "/jobserver-test/a/b\n" {
+		t.Errorf("output %q", output)
+	}
+	pod = shellPod("relative", "pwd")
+	pod.Spec.Containers[0].WorkingDir = "a/b"
+	c.create(t, pod)
+	c.waitPhase(t, "relative", corev1.PodSucceeded)
+	if output := c.log(t, "relative", nil); !strings.HasSuffix(output, "/a/b\n") {
+		t.Errorf("output %q", output)
+	}
+}
+
 func TestReadOnlyRootFilesystem(t *testing.T) {
 	t.Parallel()
 	requireRoot(t)

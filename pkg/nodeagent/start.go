@@ -119,6 +119,7 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 		Grace:      gracePeriod(pod),
 		Rights:     rights(pod, container),
 	}
+	request.MessagePath = messagePath(container)
 	if request.View, err = a.view(pod, container, environment); err != nil {
 		return runtime.StartRequest{}, err
 	}

@@ -128,7 +128,7 @@ func containerStatus(o observation, a actions, container *corev1.Container) core
 	status.ContainerID = containerIDPrefix + last.ID.String()
 	status.RestartCount = int32(last.ID.Attempt)
 	if len(attempts) > 1 {
-		status.LastTerminationState.Terminated = terminated(o, container, &attempts[len(attempts)-2])
+		status.LastTerminationState.Terminated = terminated(o, &attempts[len(attempts)-2])
 	}
 	regularInit := isInit(o.pod, container) && !isSidecar(o.pod, container)
 	if last.Running {
@@ -141,7 +141,7 @@ func containerStatus(o observation, a actions, container *corev1.Container) core
 		}
 		return status
 	}
-	state := terminated(o, container, last)
+	state := terminated(o, last)
 	if waiting := waitingState(o, a, container, last); waiting != nil {
 		status.State.Waiting, status.LastTerminationState.Terminated = waiting, state
 	} else {
@@ -193,7 +193,7 @@ func unstartedState(o observation, a actions, container *corev1.Container) corev
 
 // terminated is the terminated state of an attempt that has ended. Of a command that couldn't be run it says what Kubernetes
 // says with Docker as its runtime: ContainerCannotRun with the exit code of a shell, 127 or 126.
-func terminated(o observation, container *corev1.Container, attempt *runtime.Container) *corev1.ContainerStateTerminated {
+func terminated(o observation, attempt *runtime.Container) *corev1.ContainerStateTerminated {
 	state := &corev1.ContainerStateTerminated{
 		ExitCode:    int32(attempt.ExitCode),
 		Signal:      int32(attempt.Signal),
@@ -215,14 +215,12 @@ func terminated(o observation, container *corev1.Container, attempt *runtime.Con
 	case attempt.ExitCode == 0:
 		state.Reason = reasonCompleted
 	}
-	if state.Message == "" && wantsLogMessage(container, attempt) {
-		state.Message = o.messages[attempt.ID]
+	if message := o.messages[attempt.ID]; message != "" {
+		if state.Message != "" {
+			state.Message += ": "
+		}
+		state.Message += message
 	}
+	state.Message = cutMessage(o.pod, state.Message)
 	return state
-}
-
-// wantsLogMessage tells whether the end of an attempt's log is its termination message.
-func wantsLogMessage(container *corev1.Container, attempt *runtime.Container) bool {
-	return container.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError &&
-		!attempt.Running && attempt.ExitCode != 0 && attempt.Failure == runtime.FailureNone
 }

@@ -149,8 +149,9 @@ func (r *refusals) container(container *corev1.Container, path *field.Path) {
 	r.refuse(len(container.Resources.Claims) > 0, path.Child("resources", "claims"), "this node has no devices to claim")
 	r.refuse(container.Stdin, path.Child("stdin"), "nothing can be attached to a container on this node")
 	r.refuse(container.TTY, path.Child("tty"), "containers of this node have no terminal")
-	r.refuse(container.TerminationMessagePath != "" && container.TerminationMessagePath != corev1.TerminationMessagePathDefault,
-		path.Child("terminationMessagePath"), "containers share the files of this machine, so the message of one can't be told from another's; use terminationMessagePolicy: FallbackToLogsOnError")
+	if container.TerminationMessagePath != "" && container.TerminationMessagePath != corev1.TerminationMessagePathDefault {
+		r.mounts(path.Child("terminationMessagePath"))
+	}
 	for i := range container.Env {
 		source := container.Env[i].ValueFrom
 		r.refuse(source != nil && source.FileKeyRef != nil, path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), whyMissing)

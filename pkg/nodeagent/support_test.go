@@ -24,6 +24,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	noderuntime "github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
 func TestUnsupportedField(t *testing.T) {
@@ -46,6 +48,12 @@ func TestUnsupportedField(t *testing.T) {
 	own := int64(os.Geteuid())
 	unlessRoot := func(field string) string {
 		if own == 0 {
+			return ""
+		}
+		return field
+	}
+	unlessMounts := func(field string) string {
+		if noderuntime.CanMount() == nil {
 			return ""
 		}
 		return field
@@ -93,7 +101,7 @@ func TestUnsupportedField(t *testing.T) {
 		"container claims":     {func(p pod) { main(p).Resources.Claims = make([]corev1.ResourceClaim, 1) }, "spec.containers[0].resources.claims"},
 		"stdin":                {func(p pod) { main(p).Stdin = true }, "spec.containers[0].stdin"},
 		"tty":                  {func(p pod) { main(p).TTY = true }, "spec.containers[0].tty"},
-		"message path":         {func(p pod) { main(p).TerminationMessagePath = "/tmp/why" }, "spec.containers[0].terminationMessagePath"},
+		"message path":         {func(p pod) { main(p).TerminationMessagePath = "/tmp/why" }, unlessMounts("spec.containers[0].terminationMessagePath")},
 		"env from file": {func(p pod) {
 			main(p).Env = []corev1.EnvVar{{ValueFrom: &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{}}}}
 		}, "spec.containers[0].env[0].valueFrom.fileKeyRef"},
@@ -148,7 +156,7 @@ var decided = map[reflect.Type]map[string]string{
 	reflect.TypeFor[corev1.Container](): {
 		"Name": "done", "Image": "done", "Command": "done", "Args": "done", "WorkingDir": "done", "Ports": "informational", "EnvFrom": "done", "Env": "done", "Resources": "done",
 		"ResizePolicy": "resizing is not served", "RestartPolicy": "done", "RestartPolicyRules": "done", "VolumeMounts": "done", "VolumeDevices": "refused",
-		"LivenessProbe": "done", "ReadinessProbe": "done", "StartupProbe": "done", "Lifecycle": "done", "TerminationMessagePath": "refused",
+		"LivenessProbe": "done", "ReadinessProbe": "done", "StartupProbe": "done", "Lifecycle": "done", "TerminationMessagePath": "done",
 		"TerminationMessagePolicy": "done", "ImagePullPolicy": "nothing is pulled", "SecurityContext": "done", "Stdin": "refused", "StdinOnce": "of Stdin", "TTY": "refused",
 	},
 	reflect.TypeFor[corev1.SecurityContext](): {

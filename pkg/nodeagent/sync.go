@@ -245,8 +245,8 @@ func (a *Agent) observe(pod *corev1.Pod, state *podState) observation {
 			continue
 		}
 		for i := range attempts {
-			if _, known := state.messages[attempts[i].ID]; !known && wantsLogMessage(container, &attempts[i]) {
-				state.messages[attempts[i].ID] = a.logTail(attempts[i].ID)
+			if _, known := state.messages[attempts[i].ID]; !known && !attempts[i].Running {
+				state.messages[attempts[i].ID] = a.terminationMessage(container, &attempts[i])
 			}
 		}
 	}

@@ -113,7 +113,7 @@ func attempts(dir string, suffixes ...string) ([]int, error) {
 // removeAttempt deletes the files of an attempt, the intent last: without it the attempt doesn't exist.
 func (p *Process) removeAttempt(id ID) error {
 	for _, suffix := range []string{
-		supervisor.SuffixControl, supervisor.SuffixStop, supervisor.SuffixLog, supervisor.SuffixExit, supervisor.SuffixRunning, supervisor.SuffixIntent,
+		supervisor.SuffixControl, supervisor.SuffixStop, supervisor.SuffixLog, supervisor.SuffixMessage, supervisor.SuffixExit, supervisor.SuffixRunning, supervisor.SuffixIntent,
 	} {
 		if err := os.Remove(p.path(id, suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove old attempt: %w", err)

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -47,6 +48,11 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	view, err := p.view(request)
 	if err != nil {
 		return Container{}, err
+	}
+	if below, err := filepath.Rel(p.WorkingDir(request.ID.PodUID), request.WorkingDir); err == nil && filepath.IsLocal(below) {
+		if err := os.MkdirAll(request.WorkingDir, 0o777); err != nil {
+			return Container{}, fmt.Errorf("make the working directory: %w", err)
+		}
 	}
 	if request.Rights.User != nil {
 		// The folders above it keep everybody out who isn't led in: only the Pod's processes are.

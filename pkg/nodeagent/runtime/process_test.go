@@ -244,7 +244,8 @@ func TestCommandThatCannotBeRun(t *testing.T) {
 		"not executable":       {command: plain, wantCode: 126, wantMessage: "permission denied"},
 		"a folder":             {command: "/tmp", wantCode: 126, wantMessage: `exec: "/tmp": is a directory`},
 		"no program":           {command: garbage, wantCode: 126, wantMessage: "exec format error"},
-		"no working directory": {command: "true", workingDir: "/no/such", wantCode: 126, wantMessage: "working directory: stat /no/such: no such file or directory"},
+		"a file as directory":  {command: "true", workingDir: plain, wantCode: 126, wantMessage: "failed: not a directory"},
+		"no working directory": {command: "true", workingDir: "/no/such", wantCode: 127, wantMessage: `chdir to cwd ("/no/such") failed: no such file or directory`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -314,6 +315,10 @@ func TestStop(t *testing.T) {
 		"another signal": {
 			// With a trap: a shell drops a SIGINT that comes while a command of its script is about to end well.
 			script: "trap 'exit 130' INT; touch ready; while :; do sleep 0.01; done", options: StopOptions{Signal: syscall.SIGINT, Grace: time.Minute}, wantCode: 130,
+		},
+		"who left the group gets the signal too": {
+			script:  `setsid sh -c 'trap "echo other; exit" TERM; touch ready; while :; do sleep 0.01; done' & trap 'wait; exit 6' TERM; wait`,
+			options: StopOptions{Signal: syscall.SIGTERM, Grace: time.Minute}, wantCode: 6, wantLog: "stdout F other",
 		},
 	}
 	for name, test := range tests {

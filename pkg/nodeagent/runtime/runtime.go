@@ -63,6 +63,8 @@ type Runtime interface {
 	// the end of ctx, of the container or of this process, the command is killed with all that it started: the error is the cause of the former, ErrNotRunning of the
 	// latter. A command that can't be run is a *StartError.
 	Exec(ctx context.Context, id ID, command Command) (code int, err error)
+	// Message returns the end of what the attempt wrote to its MessagePath, at most limit bytes of it.
+	Message(id ID, limit int64) (string, error)
 	// LogPath is where the output of an attempt is, in the log format of the CRI. The file may not exist.
 	LogPath(id ID) string
 	// Done returns a channel that is closed once the attempt has ended and its log is complete. Of an attempt that isn't known, one of a
@@ -144,10 +146,13 @@ type StartRequest struct {
 	Argv []string
 	// Env is the whole environment, as NAME=value.
 	Env []string
-	// WorkingDir is absolute.
+	// WorkingDir is absolute. It is made where it is in the Pod's own or in a volume that may be written; elsewhere it has to exist.
 	WorkingDir string
 	// View is how the container sees the machine's files; its Staging is set by the runtime. WorkingDir and Argv are looked up in it.
 	View supervisor.View
+	// MessagePath is the absolute path of a file that the attempt alone sees, empty at first, and that Message returns the end of; empty: none. It takes
+	// the rights to mount.
+	MessagePath string
 	// Rights are the command's. Where they name a user, the Pod's own working directory is opened to all users that can reach it.
 	Rights supervisor.Rights
 	// Backoff is kept with the attempt for whoever decides about the next one.

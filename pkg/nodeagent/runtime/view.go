@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -34,6 +35,13 @@ import (
 // view completes the view of the machine's files that the request asks for.
 func (p *Process) view(request StartRequest) (supervisor.View, error) {
 	view := request.View
+	if request.MessagePath != "" {
+		mount, err := p.messageMount(request)
+		if err != nil {
+			return view, err
+		}
+		view.Mounts = append(slices.Clone(view.Mounts), mount...)
+	}
 	if !view.IsPrivate() {
 		return view, nil
 	}

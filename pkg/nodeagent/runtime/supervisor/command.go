@@ -97,10 +97,8 @@ func executable(file string) error {
 // start starts the command of spec as leader of a new session, with its output going to stdout and stderr.
 // It must run on the main goroutine during init, which the Go runtime keeps on the main thread: see Pdeathsig.
 func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
-	if info, err := os.Stat(spec.WorkingDir); err != nil {
-		return 0, &startError{CodeNotExecutable, fmt.Sprintf("working directory: %v", err)}
-	} else if !info.IsDir() {
-		return 0, &startError{CodeNotExecutable, fmt.Sprintf("working directory: %s is not a directory", spec.WorkingDir)}
+	if err := findWorkingDir(spec); err != nil {
+		return 0, err
 	}
 	file, lookUpErr := lookUp(spec.Argv[0], environmentValue(spec.Env, "PATH"), spec.WorkingDir)
 	if lookUpErr != nil {
@@ -112,7 +110,7 @@ func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
 	spec.Rights.giveFiles(stdin, stdout, stderr)
 	directory, leave, err := enterDirectory(spec)
 	if err != nil {
-		return 0, &startError{CodeNotExecutable, fmt.Sprintf("working directory: %v", err)}
+		return 0, badWorkingDir(spec, err)
 	}
 	defer leave()
 	pid, err := syscall.ForkExec(file, spec.Argv, &syscall.ProcAttr{
@@ -137,6 +135,38 @@ func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
 		return 0, &startError{code, fmt.Sprintf("exec: %q: %v", spec.Argv[0], err)}
 	}
 	return pid, nil
+}
+
+// findWorkingDir checks that the working directory is there. Where it is in a volume that may be written, it is made, as container runtimes do in the container's
+// own file system; the machine's is left as it is.
+func findWorkingDir(spec *Spec) *startError {
+	info, err := os.Stat(spec.WorkingDir)
+	if errors.Is(err, fs.ErrNotExist) && spec.View.mayMake(spec.WorkingDir) {
+		if err := os.MkdirAll(spec.WorkingDir, 0o755); err != nil {
+			return badWorkingDir(spec, err)
+		}
+		info, err = os.Stat(spec.WorkingDir)
+	}
+	switch {
+	case err != nil:
+		return badWorkingDir(spec, err)
+	case !info.IsDir():
+		return badWorkingDir(spec, syscall.ENOTDIR)
+	}
+	return nil
+}
+
+// badWorkingDir is a working directory that can't be used, with the code that Docker makes of it.
+func badWorkingDir(spec *Spec, err error) *startError {
+	code := CodeNotExecutable
+	if errors.Is(err, fs.ErrNotExist) {
+		code = CodeNotFound
+	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		err = pathError.Err
+	}
+	return &startError{code, fmt.Sprintf("chdir to cwd (%q) failed: %v", spec.WorkingDir, err)}
 }
 
 // enterDirectory returns the directory that the command changes to, and how to leave the one that the supervisor has changed to. Another user may not

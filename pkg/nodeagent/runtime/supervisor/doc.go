@@ -43,6 +43,7 @@ limitations under the License.
 //	0.stop     written by the agent before it asks for the end
 //	0.ctl      named pipe, agent to supervisor: "stop SIGNAL MILLISECONDS" asks for the end
 //	0.log      what the container printed, in the log format of the CRI
+//	0.message  what the container writes to its terminationMessagePath, where this is mounted
 //
 // The crash windows between them, and what a new agent concludes:
 //

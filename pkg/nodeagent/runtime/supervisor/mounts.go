@@ -56,6 +56,18 @@ type View struct {
 // IsPrivate tells whether the View differs from the machine's own.
 func (v *View) IsPrivate() bool { return len(v.Mounts) > 0 || v.ReadOnlyRoot }
 
+// mayMake tells whether the path is in a Mount that what isn't there may be made in.
+func (v *View) mayMake(path string) bool {
+	var deepest *Mount
+	for i := range v.Mounts {
+		target := filepath.Clean(v.Mounts[i].Target)
+		if strings.HasPrefix(path, target+"/") && (deepest == nil || len(deepest.Target) < len(target)) {
+			deepest = &v.Mounts[i]
+		}
+	}
+	return deepest != nil && deepest.Nests
+}
+
 // maxSkeleton bounds the entries of a folder that is shown in pieces: each costs a mount.
 const maxSkeleton = 5000
 

@@ -94,6 +94,29 @@ func Processes() ([]Process, error) {
 	return processes, nil
 }
 
+// descendants lists the processes that descend from one, by what the kernel says of each process' children: the cost is that of these processes, not that of
+// all of the machine. A process whose sibling ends meanwhile may be missing.
+func descendants(pid int) []int {
+	var found []int
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return nil
+	}
+	for _, thread := range threads {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, thread.Name()))
+		if err != nil {
+			continue
+		}
+		for _, field := range bytes.Fields(children) {
+			if child, err := strconv.Atoi(string(field)); err == nil {
+				found = append(found, child)
+				found = append(found, descendants(child)...)
+			}
+		}
+	}
+	return found
+}
+
 // Tree returns the processes that are roots by isRoot, and all their descendants. Zombies are left out: there is nothing
 // left of them to kill.
 func Tree(processes []Process, isRoot func(Process) bool) []Process {

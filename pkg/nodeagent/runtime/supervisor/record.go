@@ -33,6 +33,7 @@ const (
 	SuffixStop    = ".stop"
 	SuffixControl = ".ctl"
 	SuffixLog     = ".log"
+	SuffixMessage = ".message"
 )
 
 // Running says that a supervisor has taken charge of an attempt.

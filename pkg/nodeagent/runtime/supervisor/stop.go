@@ -65,7 +65,7 @@ func (s *stopper) hasEnded() bool {
 	return s.over
 }
 
-// request asks for the end. The first request sends the signal to the command's process group. A later one can only bring the
+// request asks for the end. The first request sends the signal to everything that the command started. A later one can only bring the
 // SIGKILL forward: an agent that was restarted asks again, and that must not give more time.
 func (s *stopper) request(signal syscall.Signal, grace time.Duration) {
 	s.mu.Lock()
@@ -78,6 +78,7 @@ func (s *stopper) request(signal syscall.Signal, grace time.Duration) {
 	case s.deadline.IsZero():
 		if grace > 0 {
 			_ = syscall.Kill(-s.pid, signal)
+			signalOthers(s.pid, signal)
 		}
 		s.deadline = deadline
 		s.timer = time.AfterFunc(grace, s.kill)
@@ -110,6 +111,15 @@ func (s *stopper) obey(control io.Reader) {
 			continue
 		}
 		s.request(syscall.Signal(signal), time.Duration(milliseconds)*time.Millisecond)
+	}
+}
+
+// signalOthers sends the signal to the descendants that have left the command's process group. One that is just being forked may miss it.
+func signalOthers(group int, signal syscall.Signal) {
+	for _, pid := range descendants(os.Getpid()) {
+		if process, err := ReadProcess(pid); err == nil && process.Group != group && !process.Zombie {
+			_ = syscall.Kill(pid, signal)
+		}
 	}
 }
 
