@@ -61,6 +61,16 @@ func (e Etcd) ElectionPrefix(name string) string {
 	return path.Join(e.prefix(), "jobserver.dev", "elections", name)
 }
 
+// LineageKey is the key of the mark that says which data this is, and how far it has come.
+func (e Etcd) LineageKey() string {
+	return path.Join(e.prefix(), "jobserver.dev", "lineage")
+}
+
+// JobsPrefix is what the keys of all Jobs begin with.
+func (e Etcd) JobsPrefix() string {
+	return path.Join(e.prefix(), "jobs") + "/"
+}
+
 // storageConfig returns the same for k8s.io/apiserver.
 func (e Etcd) storageConfig() *storagebackend.Config {
 	config := storagebackend.NewDefaultConfig(e.prefix(), nil)

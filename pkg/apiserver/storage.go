@@ -20,6 +20,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/options"
@@ -27,6 +29,15 @@ import (
 
 	ourv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
+
+// DecodeStored reads an object as it stands in etcd.
+func DecodeStored(value []byte) (metav1.Object, error) {
+	object, _, err := Codecs.UniversalDeserializer().Decode(value, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return meta.Accessor(object)
+}
 
 // WithEtcd makes the server store everything in etcd, as protobuf, each group in its one storage version:
 // Jobs of both groups in ours, which has all their fields.

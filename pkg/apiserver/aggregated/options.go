@@ -19,7 +19,6 @@ package aggregated
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -142,14 +141,11 @@ func ownNamespace() string {
 	return DefaultNamespace
 }
 
-// hosts are the names that the serving certificate covers: those of the Service, and this machine's own for who looks at it from inside.
+// hosts are the names that the serving certificate covers: those of the Service, and the loopback for who looks at it from inside. All replicas have
+// the same: they share the certificate.
 func (o Options) hosts() []string {
 	service := o.Service.Name + "." + o.Service.Namespace
-	hosts := []string{service + ".svc", service, service + ".svc.cluster.local", "localhost", "127.0.0.1", "::1"}
-	if ip := net.ParseIP(o.BindAddress); ip != nil && !ip.IsUnspecified() && !ip.IsLoopback() {
-		hosts = append(hosts, ip.String())
-	}
-	return hosts
+	return []string{service + ".svc", service, service + ".svc.cluster.local", "localhost", "127.0.0.1", "::1"}
 }
 
 // ownCertificates tells whether the server makes its certificates itself.

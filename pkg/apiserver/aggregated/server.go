@@ -20,6 +20,7 @@ package aggregated
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -38,7 +39,9 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/certificates"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/lineage"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/registration"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/waitingroom"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/stage"
@@ -55,23 +58,27 @@ const (
 	endWatches = 2 * time.Second
 )
 
-// secretSuffix follows the name of the Service in that of the Secret with the certificates.
-const secretSuffix = "-certificates"
-
 // Server is a running server.
 type Server struct {
 	dir     *datadir.Dir
 	backend *backend.Backend
 	keeper  *certificates.Keeper
+	room    *waitingroom.Room
+	upkeep  *stage.Stage
 	api     *stage.Stage
 	parts   *stage.Stage
 	address string
 }
 
-// Start starts a server and returns once it listens; readyz tells when all parts work. Until the cluster answers it waits, for as long
-// as ctx lasts. It takes its logger from ctx but does not end with it after that: Stop ends it. On an error nothing is left running.
+// Start starts a server and returns once it serves; readyz tells when all parts work. From the beginning on it listens, and says what it waits
+// for: etcd, the cluster, or somebody who decides about data that the cluster does not know. It waits for as long as ctx lasts. It takes its logger
+// from ctx but does not end with it after that: Stop ends it. On an error nothing is left running.
 func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	options, err = options.complete()
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := newHost(options.Kubeconfig, options.HostQPS, options.HostBurst)
 	if err != nil {
 		return nil, err
 	}
@@ -81,57 +88,106 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
+	if err := s.listen(&options); err != nil {
+		return nil, err
+	}
 	if err := s.open(ctx, options); err != nil {
 		return nil, err
 	}
-	cluster, err := newHost(options.Kubeconfig, options.HostQPS, options.HostBurst)
-	if err != nil {
-		return nil, err
-	}
+	s.room.Say("waiting for the cluster's API server")
 	if err := cluster.wait(ctx); err != nil {
 		return nil, fmt.Errorf("wait for the cluster's API server: %w", err)
 	}
 	return s, s.assemble(ctx, options, cluster)
 }
 
+// listen opens the port. What can be answered yet is that the server starts.
+func (s *Server) listen(options *Options) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort(options.BindAddress, strconv.Itoa(options.Port)))
+	if err != nil {
+		return fmt.Errorf("open the API's port: %w", err)
+	}
+	if s.room, err = waitingroom.Open(listener, "waiting for etcd"); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.address = listener.Addr().String()
+	options.Serving.Listener = s.room.Next()
+	files := options.Serving.ServerCert.CertKey
+	s.room.Show(func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+		return &pair, err
+	})
+	return nil
+}
+
 // open opens what everything is stored in.
 func (s *Server) open(ctx context.Context, options Options) (err error) {
-	etcdDir := ""
 	if len(options.Etcd.Servers) == 0 {
 		if s.dir, err = datadir.Open(options.DataDir); err != nil {
 			return err
 		}
-		etcdDir = s.dir.Etcd()
+		s.backend, err = backend.Open(ctx, options.Etcd, s.dir.Etcd())
+		return err
 	}
-	s.backend, err = backend.Open(ctx, options.Etcd, etcdDir)
-	return err
+	return retry(ctx, "Waiting for etcd", func(ctx context.Context) error {
+		s.backend, err = backend.Open(ctx, options.Etcd, "")
+		return err
+	})
 }
 
-// assemble starts the parts from the bottom up: certificates, the API, and what works through the API.
+// assemble starts the parts from the bottom up: certificates and registration, the API, and what works through the API.
 func (s *Server) assemble(ctx context.Context, options Options, cluster *host) error {
-	registrar, err := newRegistrar(options, cluster, s)
+	if err := s.introduce(ctx, &options, cluster); err != nil {
+		return err
+	}
+	s.room.Say("comparing the data in etcd with what the cluster knows")
+	data, err := newLineage(options, cluster, s.backend)
 	if err != nil {
 		return err
 	}
+	err = data.Wait(ctx, func(err error) {
+		reason := "the data in etcd can't be compared with what the cluster knows, see the log"
+		if refused := (*lineage.Refused)(nil); errors.As(err, &refused) {
+			reason = "the data in etcd is not what the cluster has seen last, see the log for how to accept it"
+		}
+		s.room.Say(reason)
+	})
+	if err != nil {
+		return fmt.Errorf("wait for data that may be served: %w", err)
+	}
+	return s.serve(ctx, options, cluster, data)
+}
+
+// introduce makes the cluster find and trust the server, and keeps it so.
+func (s *Server) introduce(ctx context.Context, options *Options, cluster *host) error {
+	registrar, err := newRegistrar(*options, cluster, s)
+	if err != nil {
+		return err
+	}
+	parts := map[string]stage.Part{}
 	if options.ownCertificates() {
-		if err := s.makeCertificates(ctx, options, cluster, registrar); err != nil {
+		s.room.Say("waiting for a serving certificate")
+		if err := s.makeCertificates(ctx, *options, cluster, registrar); err != nil {
 			return err
 		}
 		options.Serving.ServerCert.GeneratedCert = s.keeper
+		s.room.Show(func() (*tls.Certificate, error) {
+			pair, err := tls.X509KeyPair(s.keeper.CurrentCertKeyContent())
+			return &pair, err
+		})
+		parts["certificates"] = loop(s.keeper.Run)
 	}
-	if options.Serving.Listener, err = net.Listen("tcp", net.JoinHostPort(options.BindAddress, strconv.Itoa(options.Port))); err != nil {
-		return fmt.Errorf("open the API's port: %w", err)
+	if registrar != nil {
+		parts["registration"] = loop(registrar.Run)
 	}
-	if err := s.serve(ctx, options, cluster, registrar); err != nil {
-		// Closing it a second time, where the API server has done so, is an error that says nothing.
-		_ = options.Serving.Listener.Close()
-		return err
+	if len(parts) > 0 {
+		s.upkeep = stage.RunAll(context.WithoutCancel(ctx), "upkeep", parts, func(context.Context) {})
 	}
 	return nil
 }
 
 // serve starts the API and what works through it.
-func (s *Server) serve(ctx context.Context, options Options, cluster *host, registrar *registration.Registrar) error {
+func (s *Server) serve(ctx context.Context, options Options, cluster *host, data *lineage.Keeper) error {
 	config, err := newConfig(options, cluster, s.backend)
 	if err != nil {
 		return err
@@ -147,19 +203,15 @@ func (s *Server) serve(ctx context.Context, options Options, cluster *host, regi
 	if err != nil {
 		return err
 	}
-	s.address = options.Serving.Listener.Addr().String()
+	if err := s.room.Leave(); err != nil {
+		return err
+	}
 
 	// Nothing in the process ends with ctx: the parts are stopped in order.
 	ctx = context.WithoutCancel(ctx)
 	s.api = stage.Run(ctx, "API server", api.PrepareRun().RunWithContext)
-	parts := map[string]stage.Part{"controller manager": manager}
-	if s.keeper != nil {
-		parts["certificates"] = loop(s.keeper.Run)
-	}
-	if registrar != nil {
-		parts["registration"] = loop(registrar.Run)
-	}
-	s.parts = stage.RunAll(ctx, parts, func(ctx context.Context) { waitForStorage(ctx, api) })
+	parts := map[string]stage.Part{"controller manager": manager, "data": data}
+	s.parts = stage.RunAll(ctx, "controllers", parts, func(ctx context.Context) { waitForStorage(ctx, api) })
 	return nil
 }
 
@@ -200,7 +252,7 @@ func (s *Server) makeCertificates(ctx context.Context, options Options, cluster 
 	}
 	config := certificates.Config{
 		Secrets:    secretClient.CoreV1().Secrets(options.Service.Namespace),
-		SecretName: options.Service.Name + secretSuffix,
+		SecretName: options.Service.Name + "-certificates",
 		Policy: certificates.Policy{
 			Hosts: options.hosts(), AuthorityValidity: options.AuthorityValidity, ServingValidity: options.ServingValidity,
 		},
@@ -216,6 +268,18 @@ func (s *Server) makeCertificates(ctx context.Context, options Options, cluster 
 		return fmt.Errorf("wait for a serving certificate: %w", err)
 	}
 	return nil
+}
+
+// newLineage makes what compares the data in etcd with what the cluster knows.
+func newLineage(options Options, cluster *host, store *backend.Backend) (*lineage.Keeper, error) {
+	hostClient, err := kubernetes.NewForConfig(cluster.client("lineage"))
+	if err != nil {
+		return nil, err
+	}
+	return lineage.NewKeeper(lineage.Config{
+		Etcd: store.Client, Key: store.Store.LineageKey(), JobsPrefix: store.Store.JobsPrefix(), Decode: apiserver.DecodeStored,
+		Cluster: hostClient, Namespace: options.Service.Namespace, Name: options.Service.Name + "-storage",
+	})
 }
 
 // newManager makes the controllers: they find Jobs here, and all else in the cluster.
@@ -265,9 +329,19 @@ func (s *Server) Wait(ctx context.Context) error {
 		return s.api.Err()
 	case <-s.parts.Ended():
 		return s.parts.Err()
+	case <-s.upkeepEnded():
+		return s.upkeep.Err()
 	case err := <-s.backend.Err():
 		return fmt.Errorf("etcd ended: %w", err)
 	}
+}
+
+// upkeepEnded is closed when the upkeep has ended; nil where all of it is somebody else's task.
+func (s *Server) upkeepEnded() <-chan struct{} {
+	if s.upkeep == nil {
+		return nil
+	}
+	return s.upkeep.Ended()
 }
 
 // Stop stops the parts from the top down: controllers first, so that none sees the API go; the API; etcd last, when nobody writes any more.
@@ -278,6 +352,12 @@ func (s *Server) Stop() error {
 	}
 	if s.api != nil {
 		errs = append(errs, s.api.Stop(stopAPI))
+	}
+	if s.upkeep != nil {
+		errs = append(errs, s.upkeep.Stop(stopParts))
+	}
+	if s.room != nil {
+		errs = append(errs, s.room.Close())
 	}
 	if s.backend != nil {
 		errs = append(errs, s.backend.Close())

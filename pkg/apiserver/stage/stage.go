@@ -52,8 +52,8 @@ func Run(ctx context.Context, name string, f func(context.Context) error) *Stage
 }
 
 // RunAll waits until ready returns, and runs the parts as one stage: where one ends, all do.
-func RunAll(ctx context.Context, parts map[string]Part, ready func(context.Context)) *Stage {
-	return Run(ctx, "controllers", func(ctx context.Context) error {
+func RunAll(ctx context.Context, name string, parts map[string]Part, ready func(context.Context)) *Stage {
+	return Run(ctx, name, func(ctx context.Context) error {
 		ready(ctx)
 		group, ctx := errgroup.WithContext(ctx)
 		for name, part := range parts {

@@ -137,7 +137,7 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 		return err
 	}
 	s.client = adminClient(s.url, bundle)
-	s.parts = stage.RunAll(ctx, parts, func(ctx context.Context) { waitForStorage(ctx, api) })
+	s.parts = stage.RunAll(ctx, "controllers", parts, func(ctx context.Context) { waitForStorage(ctx, api) })
 	return nil
 }
 
