@@ -17,9 +17,44 @@ limitations under the License.
 package tests
 
 import (
-	"github.com/jobserver-dev/jobserver/test/conformance/suite"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+
+	"github.com/jobserver-dev/jobserver/test/conformance/suite"
 )
+
+// another creates a second Job and waits until it has its Pod. What the controller was to do before, it had its time for.
+func another(t *suite.T) *batchv1.Job {
+	job := t.Create(newJob(named("another")))
+	t.WaitActive(job, 1)
+	return job
+}
+
+// freePod creates a Pod that no controller made.
+func freePod(t *suite.T, name string, labels map[string]string) corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}, Spec: newJob().Spec.Template.Spec}
+	made, err := t.Kube.CoreV1().Pods(t.Namespace()).Create(t.Context(), pod, metav1.CreateOptions{})
+	t.Must(err)
+	return *made
+}
+
+// getPod reads a Pod.
+func getPod(t *suite.T, pod corev1.Pod) corev1.Pod {
+	found, err := t.Kube.CoreV1().Pods(t.Namespace()).Get(t.Context(), pod.Name, metav1.GetOptions{})
+	t.Must(err)
+	return *found
+}
+
+// selecting makes a Job select Pods by labels of its own.
+func selecting(labels map[string]string) edit {
+	return spec(func(spec *batchv1.JobSpec) {
+		spec.ManualSelector, spec.Selector = ptr.To(true), &metav1.LabelSelector{MatchLabels: labels}
+		spec.Template.Labels = labels
+	})
+}
 
 func init() {
 	subject("Completion",
@@ -32,6 +67,7 @@ func init() {
 				suite.Equal(t, "succeeded", job.Status.Succeeded, 1)
 				suite.Equal(t, "active", job.Status.Active, 0)
 				suite.Equal(t, "failed", job.Status.Failed, 0)
+				t.WaitEvent(job, "Normal", "Completed", "Job completed")
 			},
 		},
 		suite.Test{
@@ -41,6 +77,7 @@ func init() {
 				job := t.Create(newJob())
 				t.Succeed(t.WaitActive(job, 1)...)
 				job = t.WaitComplete(job, "CompletionsReached")
+				suite.Equal(t, "number of conditions", len(job.Status.Conditions), 2)
 				for _, kind := range []batchv1.JobConditionType{batchv1.JobSuccessCriteriaMet, batchv1.JobComplete} {
 					condition := suite.Condition(job, kind)
 					if condition == nil {
@@ -51,5 +88,219 @@ func init() {
 				}
 			},
 		},
+		suite.Test{
+			Name: "Times", Description: "A Job has a startTime from the beginning, and a completionTime, that of its condition, once it is complete.",
+			Source: "guide 2; reference B22 and B41",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob())
+				pods := t.WaitActive(job, 1)
+				running := t.Get(job)
+				if running.Status.StartTime == nil || running.Status.StartTime.Before(&job.CreationTimestamp) || running.Status.CompletionTime != nil {
+					t.Errorf("a running Job has the startTime %v and the completionTime %v", running.Status.StartTime, running.Status.CompletionTime)
+				}
+				t.Succeed(pods...)
+				job = t.WaitComplete(job, "CompletionsReached")
+				suite.Equal(t, "startTime", job.Status.StartTime, running.Status.StartTime)
+				suite.Equal(t, "completionTime", *job.Status.CompletionTime, suite.Condition(job, batchv1.JobComplete).LastTransitionTime)
+			},
+		},
+		suite.Test{
+			Name: "Sequence", Description: "With parallelism 1, a Job's Pods run one after the other.", Source: "guide 3, matrix",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(completions(3), parallelism(1)))
+				for done := range int32(3) {
+					t.WaitStatus(job, 1, done, 0)
+					suite.Equal(t, "number of Pods", len(t.Pods(job)), int(done)+1)
+					t.Succeed(t.WaitActive(job, 1)...)
+				}
+				t.WaitComplete(job, "CompletionsReached")
+				suite.Equal(t, "number of Pods in the end", len(t.Pods(job)), 3)
+			},
+		},
+		suite.Test{
+			Name: "NoMoreThanCompletions", Description: "A Job never has more active Pods than completions that are missing.", Source: "guide 3; reference B46",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(completions(3), parallelism(5)))
+				pods := t.WaitActive(job, 3)
+				t.Succeed(pods[0])
+				t.WaitStatus(job, 2, 1, 0)
+				t.Succeed(pods[1:]...)
+				t.WaitComplete(job, "CompletionsReached")
+				suite.Equal(t, "number of Pods", len(t.Pods(job)), 3)
+			},
+		},
+		suite.Test{
+			Name: "Refill", Description: "A Pod that succeeds is followed by another while completions are missing.", Source: "guide 1 and 3; reference B46",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(completions(5), parallelism(2)))
+				for done := range int32(5) {
+					pods := t.WaitActive(job, int(min(2, 5-done)))
+					t.Succeed(pods[0])
+					t.WaitStatus(job, min(2, 4-done), done+1, 0)
+				}
+				t.WaitComplete(job, "CompletionsReached")
+				suite.Equal(t, "number of Pods", len(t.Pods(job)), 5)
+			},
+		},
+		suite.Test{
+			Name: "None", Description: "A Job with completions 0 is complete at once, without Pods.", Source: "reference B24",
+			Run: func(t *suite.T) {
+				job := t.WaitComplete(t.Create(newJob(completions(0))), "CompletionsReached")
+				suite.Equal(t, "number of Pods", len(t.Pods(job)), 0)
+			},
+		},
+		suite.Test{
+			Name: "StatusShape", Description: "The status of a Job that the controller has seen has ready, terminating and an empty list of uncounted Pods.", Source: "reference 1.3",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob())
+				t.WaitActive(job, 1)
+				status, _, _ := unstructured.NestedMap(t.GetFields(job).Object, "status")
+				delete(status, "startTime")
+				suite.Equal(t, "status", status, suite.Fields{"active": int64(1), "ready": int64(0), "terminating": int64(0), "uncountedTerminatedPods": suite.Fields{}})
+			},
+		},
+		suite.Test{
+			Name: "Ready", Description: "Status.ready is the number of active Pods that are ready.", Source: "reference B19; KEP-2879",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(completions(3), parallelism(3)))
+				pods := t.WaitActive(job, 3)
+				ready := func(n int32) {
+					t.WaitJob(job, "has ready Pods", func(job *batchv1.Job) bool { return or(job.Status.Ready, -1) == n && job.Status.Active == 3 })
+				}
+				t.Start(true, pods[:2]...)
+				ready(2)
+				t.Start(false, pods[0])
+				ready(1)
+			},
+		},
+		suite.Test{
+			Name: "PodsStay", Description: "The Pods of a complete Job stay, without the finalizer that tracks them.", Source: "guide 10 and 12; reference B36",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(completions(2), parallelism(2)))
+				t.Succeed(t.WaitActive(job, 2)...)
+				job = t.WaitComplete(job, "CompletionsReached")
+				pods := t.Pods(job)
+				suite.Equal(t, "number of Pods", len(pods), 2)
+				for _, pod := range pods {
+					if pod.DeletionTimestamp != nil || isTracked(pod) {
+						t.Errorf("the Pod %s has the deletionTimestamp %v and the finalizers %v", pod.Name, pod.DeletionTimestamp, pod.Finalizers)
+					}
+				}
+			},
+		},
+		suite.Test{
+			Name: "CountedOnce", Description: "A Pod that has been counted stays counted when it is deleted.", Source: "KEP-2307",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(completions(2), parallelism(1)))
+				first := t.WaitActive(job, 1)[0]
+				t.Succeed(first)
+				t.WaitStatus(job, 1, 1, 0)
+				t.DeletePod(first)
+				t.WaitPodGone(first)
+				t.Succeed(t.WaitActive(job, 1)...)
+				suite.Equal(t, "succeeded", t.WaitComplete(job, "CompletionsReached").Status.Succeeded, 2)
+			},
+		},
+		suite.Test{
+			Name: "DeletedBeforeCounted", Description: "A Pod that is deleted right after it has succeeded is counted.", Source: "KEP-2307",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob())
+				pod := t.WaitActive(job, 1)[0]
+				t.Succeed(pod)
+				t.DeletePod(pod)
+				suite.Equal(t, "succeeded", t.WaitComplete(job, "CompletionsReached").Status.Succeeded, 1)
+				t.WaitPodGone(pod)
+			},
+		},
+		suite.Test{
+			Name: "Final", Description: "A Job that has finished makes no Pods any more, whatever becomes of its spec and its Pods.", Source: "guide 1; reference B12",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob())
+				pod := t.WaitActive(job, 1)[0]
+				t.Succeed(pod)
+				finished := t.WaitComplete(job, "CompletionsReached")
+				t.PatchSpec(job, suite.Fields{"parallelism": 5})
+				t.DeletePod(pod)
+				t.WaitPodGone(pod)
+				another(t)
+				suite.Equal(t, "status", t.Get(job).Status, finished.Status)
+				suite.Equal(t, "number of Pods", len(t.Pods(job)), 0)
+			},
+		},
+		suite.Test{
+			Name: "TooMany", Description: "A Job with more succeeded Pods than completions is complete, and a warning tells of it.", Source: "reference 2.14",
+			Run: func(t *suite.T) {
+				labels := map[string]string{"app": "surplus"}
+				t.Succeed(freePod(t, "one", labels), freePod(t, "two", labels))
+				job := t.WaitComplete(t.Create(newJob(selecting(labels))), "CompletionsReached")
+				suite.Equal(t, "succeeded", job.Status.Succeeded, 2)
+				t.WaitEvent(job, "Warning", "TooManySucceededPods", "Too many succeeded pods running after completion count reached")
+			},
+		},
+	)
+
+	policies := func(test suite.Test) suite.Test {
+		test.KubernetesPolicies = true
+		return test
+	}
+	queue := spec(func(spec *batchv1.JobSpec) { spec.Completions = nil })
+	subject("WorkQueue",
+		policies(suite.Test{
+			Name: "FirstSuccess", Description: "Once a Pod of a work queue has succeeded, no more are made, and the Job is complete when all have ended.",
+			Source: "reference B24 and B46",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(parallelism(3), queue))
+				pods := t.WaitActive(job, 3)
+				t.Succeed(pods[0])
+				t.WaitStatus(job, 2, 1, 0)
+				t.Succeed(pods[1])
+				job = t.WaitStatus(job, 1, 2, 0)
+				if suite.IsTrue(job, batchv1.JobComplete) || suite.IsTrue(job, batchv1.JobSuccessCriteriaMet) {
+					t.Errorf("the Job is complete while a Pod is active: %v", job.Status.Conditions)
+				}
+				t.Succeed(pods[2])
+				suite.Equal(t, "succeeded", t.WaitComplete(job, "CompletionsReached").Status.Succeeded, 3)
+				suite.Equal(t, "number of Pods", len(t.Pods(job)), 3)
+			},
+		}),
+		policies(suite.Test{
+			Name: "FailureAfterSuccess", Description: "A Pod of a work queue that fails after another has succeeded is counted and not replaced.", Source: "reference B24 and B46",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(parallelism(2), queue, backoffLimit(3)))
+				pods := t.WaitActive(job, 2)
+				t.Succeed(pods[0])
+				t.WaitStatus(job, 1, 1, 0)
+				t.Fail(1, pods[1])
+				suite.Equal(t, "failed", t.WaitComplete(job, "CompletionsReached").Status.Failed, 1)
+				suite.Equal(t, "number of Pods", len(t.Pods(job)), 2)
+			},
+		}),
+		policies(suite.Test{
+			Name: "NoScaleUpAfterSuccess", Description: "A work queue of which a Pod has succeeded makes no Pods for a higher parallelism.", Source: "reference B46",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(parallelism(2), queue))
+				pods := t.WaitActive(job, 2)
+				t.Succeed(pods[0])
+				t.WaitStatus(job, 1, 1, 0)
+				t.PatchSpec(job, suite.Fields{"parallelism": 4})
+				another(t)
+				suite.Equal(t, "number of Pods", len(t.Pods(job)), 2)
+				t.Succeed(pods[1])
+				t.WaitComplete(job, "CompletionsReached")
+			},
+		}),
+		inGroup(suite.GroupJobserver, suite.Test{
+			Name: "WorkerPool", Description: "By the guide, a Job with parallelism and without completions is a pool of workers: who succeeds is replaced, and the Job never completes.",
+			Source: "guide 3, 6, 7 and 13",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(parallelism(2)))
+				for done := range int32(3) {
+					pods := t.WaitActive(job, 2)
+					t.Succeed(pods[0])
+					job = t.WaitStatus(job, 2, done+1, 0)
+				}
+				suite.Equal(t, "number of conditions", len(job.Status.Conditions), 0)
+			},
+		}),
 	)
 }
