@@ -19,6 +19,7 @@ package conformance
 import (
 	"flag"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -35,7 +36,12 @@ var (
 	kubeconfig = flag.String("kubeconfig", "", "kubeconfig of the server to judge; without one, a standalone jobserver in this process")
 	profiles   = flag.String("profile", "api,node", "profiles to run, with commas between them")
 	groups     = flag.String("group", "batch/v1,batch.jobserver.dev/v1", "groups and versions to judge the server by, with commas between them")
+	pattern    = flag.String("tests", "", "regular expression for the names of tests; default: all with -kubeconfig, and those of one subject without")
 )
+
+// smoke are the tests that run without -kubeconfig, where all of them would take minutes each time that somebody tests everything:
+// make conformance runs all of them on the built server.
+const smoke = "^Completion/"
 
 // config leads to the server that is judged.
 var config *rest.Config
@@ -81,7 +87,18 @@ func judge(t *testing.T, profile suite.Profile, group schema.GroupVersion) {
 			t.Errorf("the suite leaves something behind: %v", err)
 		}
 	})
+	expression := *pattern
+	if expression == "" && *kubeconfig == "" {
+		expression = smoke
+	}
+	names, err := regexp.Compile(expression)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range suite.Select(tests.All(), profile, group.Group) {
+		if !names.MatchString(test.Name) {
+			continue
+		}
 		t.Run(test.Name, func(t *testing.T) {
 			t.Parallel()
 			report(t, run.Test(t.Context(), test))

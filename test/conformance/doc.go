@@ -17,7 +17,7 @@ limitations under the License.
 // Package conformance is a conformance suite for servers of Jobs: real Kubernetes, and jobserver in each of its modes. A test may
 // judge jobserver only after real Kubernetes has passed it.
 //
-//	go test ./test/conformance                                                     judges jobserver, standalone, in this process
+//	go test ./test/conformance                                                     runs a few tests on a jobserver in this process
 //	go test ./test/conformance -args -kubeconfig FILE -profile node -group batch/v1  judges the server of a kubeconfig
 //
 // The command in cmd/conformance does the same and writes reports. The tests are in the package tests, what they are written with in

@@ -56,6 +56,8 @@ type Result struct {
 type Run struct {
 	// Profile is the profile that is run.
 	Profile Profile
+	// Keep leaves all that the tests make where it is: for servers that are thrown away, which need not spend minutes on it.
+	Keep bool
 
 	target *Target
 	places *places
@@ -76,6 +78,9 @@ func NewRun(ctx context.Context, target *Target, profile Profile) (*Run, error) 
 // Close removes everything that the run made in the server, and returns an error that says what is left. It may be called once
 // all tests have ended.
 func (r *Run) Close(ctx context.Context) error {
+	if r.Keep {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	return r.places.remove(ctx)
@@ -119,7 +124,9 @@ func (r *Run) execute(ctx context.Context, t *T) {
 		t.test.Run(t)
 	}()
 	<-done
-	r.places.release(context.WithoutCancel(ctx), t.namespace)
+	if !r.Keep {
+		r.places.release(context.WithoutCancel(ctx), t.namespace)
+	}
 }
 
 // All runs tests, some at a time, and returns their results in the order of names. Each result is also handed to done as it comes,
