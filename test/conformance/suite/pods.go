@@ -82,6 +82,17 @@ func (t *T) WaitActive(job *batchv1.Job, n int) (active []corev1.Pod) {
 	return active
 }
 
+// WaitPods waits until a Job has made n Pods, and returns them: for Jobs whose Pods may not be active for long.
+func (t *T) WaitPods(job *batchv1.Job, n int) (pods []corev1.Pod) {
+	t.Eventually(fmt.Sprintf("the Job has %d Pods", n), func() error {
+		if pods = t.Pods(job); len(pods) != n {
+			return fmt.Errorf("it has %d", len(pods))
+		}
+		return nil
+	})
+	return pods
+}
+
 // WaitActiveIndex waits until a Job has an active Pod of an index that is none of some others, and returns it.
 func (t *T) WaitActiveIndex(job *batchv1.Job, index int, but ...corev1.Pod) (found corev1.Pod) {
 	t.Eventually(fmt.Sprintf("a Pod of index %d is active", index), func() error {
