@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,7 +168,9 @@ func (p *Process) recoverStop(ctx context.Context, found *entry) error {
 func (p *Process) adopt(found *entry) {
 	pidfd, pid := p.openSupervisor(found.ID)
 	if pidfd == nil {
-		p.settle(found)
+		if !p.dropUnstarted(found) {
+			p.settle(found)
+		}
 		return
 	}
 	p.mu.Lock()
@@ -179,6 +182,31 @@ func (p *Process) adopt(found *entry) {
 	found.pidfd = pidfd
 	p.mu.Unlock()
 	p.watch(found, pidfd, pid)
+}
+
+// dropUnstarted forgets an attempt whose supervisor has ended without having taken charge, as one does that was handed only a part of what it
+// was to do: nothing was run, so the attempt may be made again. False where the supervisor had taken charge.
+func (p *Process) dropUnstarted(found *entry) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return true // the folder may be another's by now, who finds the same
+	}
+	for _, suffix := range []string{supervisor.SuffixRunning, supervisor.SuffixExit} {
+		if _, err := os.Stat(p.path(found.ID, suffix)); !errors.Is(err, os.ErrNotExist) {
+			return false
+		}
+	}
+	if err := p.removeAttempt(found.ID); err != nil {
+		return false
+	}
+	if pod := p.pods[found.ID.PodUID]; pod != nil {
+		pod.containers[found.ID.Container] = slices.DeleteFunc(pod.containers[found.ID.Container], func(e *entry) bool { return e == found })
+	}
+	found.Running = false
+	close(found.done)
+	p.onChange(found.ID.PodUID)
+	return true
 }
 
 // openSupervisor returns a pidfd of the attempt's supervisor, or nil once there is none. The number on record may by now name

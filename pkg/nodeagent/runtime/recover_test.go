@@ -259,10 +259,9 @@ func TestOrphanRecordsItsResult(t *testing.T) {
 	}
 }
 
-func TestHalfASpecStartsNothing(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, t.TempDir())
-	id := ID{PodUID: "pod", Container: "main"}
+// halfStarted forks a supervisor that waits for the rest of what it is to do. The file that is returned is the other end of its pipe.
+func halfStarted(t *testing.T, f *fixture, id ID) (*child, *os.File) {
+	t.Helper()
 	if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID}); err != nil {
 		t.Fatal(err)
 	}
@@ -283,14 +282,22 @@ func TestHalfASpecStartsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	child.report = reportRead
-	_, _ = reportWrite.Close(), lock.Close()
+	_, _, _ = reportWrite.Close(), lock.Close(), specRead.Close()
 	if !f.supervised(id) {
 		t.Error("the supervisor doesn't hold the lock")
 	}
 	if _, err := specWrite.WriteString(`{"Dir":"` + f.containerDir(id) + `","Attempt":"0","Argv":["touch"`); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = specWrite.Close(), specRead.Close()
+	return child, specWrite
+}
+
+func TestHalfASpecStartsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, t.TempDir())
+	id := ID{PodUID: "pod", Container: "main"}
+	child, spec := halfStarted(t, f, id)
+	_ = spec.Close()
 	if report, err := child.readReport(patience); err == nil {
 		t.Errorf("the supervisor reported %+v", report)
 	}
@@ -298,5 +305,34 @@ func TestHalfASpecStartsNothing(t *testing.T) {
 	f = restart(t, f)
 	if got, ok := f.get(id); ok {
 		t.Errorf("found %+v, want nothing: the container may be started now", got)
+	}
+}
+
+// As above, but the next agent comes before the supervisor has ended.
+func TestHalfASpecThatIsStillWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, t.TempDir())
+	id := ID{PodUID: "pod", Container: "main"}
+	child, spec := halfStarted(t, f, id)
+	f = restart(t, f)
+	if got, ok := f.get(id); !ok || !got.Running {
+		t.Errorf("found %+v (%t), want it running: nobody knows yet", got, ok)
+	}
+	done := f.Done(id)
+	_ = spec.Close()
+	child.discard()
+	waitFor(t, "the attempt to be forgotten", func() bool {
+		_, ok := f.get(id)
+		return !ok
+	})
+	<-done
+	if uid := <-f.changes; uid != id.PodUID {
+		t.Errorf("a change of Pod %s was announced, want one of %s", uid, id.PodUID)
+	}
+	if got := f.start(t, id, "exit 4"); got.ID != id {
+		t.Errorf("started %+v, want the same attempt", got)
+	}
+	if got := f.waitEnded(t, id); got.ExitCode != 4 || got.Failure != FailureNone {
+		t.Errorf("ended with %+v, want exit code 4", got)
 	}
 }
