@@ -40,7 +40,8 @@ TESTFLAGS ?=
 BENCH     ?= .
 COUNT     ?= 6
 
-# How many random requests make compare makes, and how many random histories of a Job make histories runs.
+# How often make crash kills servers, how many random requests make compare makes, and how many random histories of a Job make histories runs.
+KILLS     ?= 200
 JOBS      ?= 100000
 HISTORIES ?= 100000
 
@@ -107,6 +108,10 @@ e2e-cluster: build kubectl kubernetes ## The same beside a real Kubernetes contr
 .PHONY: e2e-aggregated
 e2e-aggregated: build kubectl kubernetes ## Install it in a real control plane and drive it through that (TESTFLAGS=-short: the fast group)
 	$(GO) -C test/e2e test -count=1 -parallel 6 -timeout 60m $(TESTFLAGS) ./aggregated/...
+
+.PHONY: crash
+crash: build ## Kill servers while Jobs run, and check that nothing is lost or done twice (KILLS=)
+	$(GO) -C test/e2e test -count=1 -timeout 60m -v ./crash -kills=$(KILLS) $(TESTFLAGS)
 
 .PHONY: compare
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)
