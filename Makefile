@@ -45,6 +45,10 @@ KILLS     ?= 200
 JOBS      ?= 100000
 HISTORIES ?= 100000
 
+# Which targets make fuzz runs, as a regular expression, and for how long each.
+FUZZ     ?= .
+FUZZTIME ?= 1m
+
 ##@ Run
 
 .PHONY: run
@@ -116,6 +120,10 @@ crash: build ## Kill servers while Jobs run, and check that nothing is lost or d
 .PHONY: compare
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)
 	$(GO) -C test/compare test . -count=1 -timeout 60m -v -jobs=$(JOBS) $(TESTFLAGS)
+
+.PHONY: fuzz
+fuzz: ## Look for bytes that break decoding, defaults, validation or conversion (FUZZTIME= for each target, FUZZ= which)
+	FUZZ='$(FUZZ)' FUZZTIME='$(FUZZTIME)' hack/fuzz.sh
 
 .PHONY: bench
 bench: ## Run the benchmarks and compare with the last run (BENCH=, COUNT=)
