@@ -39,6 +39,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/controller/namespace"
 	"github.com/jobserver-dev/jobserver/pkg/controller/podgc"
 	"github.com/jobserver-dev/jobserver/pkg/controller/ttlafterfinished"
+	"github.com/jobserver-dev/jobserver/pkg/controller/vanishednamespace"
 	"github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned"
 	batchinformers "github.com/jobserver-dev/jobserver/pkg/generated/informers/externalversions"
 )
@@ -107,6 +108,8 @@ var builders = map[string]func(*builder, context.Context) (controller, error){
 	GarbageCollector: (*builder).garbageCollector,
 	Namespace:        (*builder).namespace,
 	PodGC:            (*builder).podGC,
+
+	VanishedNamespace: (*builder).vanishedNamespace,
 }
 
 // newSet makes the controllers, for one run. wrap is put around the transports of their clients; it may be nil.
@@ -254,6 +257,22 @@ func (b *builder) podGC(context.Context) (controller, error) {
 		Pods:                   b.core.Core().V1().Pods(),
 		Nodes:                  b.core.Core().V1().Nodes(),
 		TerminatedPodThreshold: cmp.Or(b.Cleaning.TerminatedPodThreshold, podgc.DefaultTerminatedPodThreshold),
+	})
+}
+
+func (b *builder) vanishedNamespace(context.Context) (controller, error) {
+	jobClient, err := versioned.NewForConfig(b.jobAPI(VanishedNamespace))
+	if err != nil {
+		return nil, err
+	}
+	hostClient, err := kubernetes.NewForConfig(b.hostAPI(VanishedNamespace))
+	if err != nil {
+		return nil, err
+	}
+	return vanishednamespace.New(vanishednamespace.Config{
+		Jobs:       jobClient.BatchV1(),
+		Informer:   b.jobs.Batch().V1().Jobs(),
+		Namespaces: hostClient.CoreV1(),
 	})
 }
 

@@ -30,6 +30,9 @@ const (
 	Namespace        = "namespace-controller"
 	PodGC            = "pod-garbage-collector-controller"
 
+	// VanishedNamespace deletes what a cluster that has forgotten a namespace left here. Kubernetes knows no such controller.
+	VanishedNamespace = "vanished-namespace-controller"
+
 	// NodeAgent is switched like a controller, but belongs to its machine: it runs on each replica, and not here.
 	NodeAgent = "node-agent"
 
@@ -53,7 +56,7 @@ func StandaloneNames() []string {
 
 // AggregatedNames are all that a server beside a cluster can run, sorted. What is missing, the cluster's own controllers do.
 func AggregatedNames() []string {
-	return []string{Job, TTLAfterFinished}
+	return []string{Job, TTLAfterFinished, VanishedNamespace}
 }
 
 // ValidateSwitches returns an error for each item of a list of switches that is about none of names.

@@ -1,0 +1,174 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package vanishednamespace
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+	jobsfake "github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned/fake"
+	batchinformers "github.com/jobserver-dev/jobserver/pkg/generated/informers/externalversions"
+)
+
+// env is a cluster, and a server with Jobs.
+type env struct {
+	cluster    *fake.Clientset
+	jobs       *jobsfake.Clientset
+	clock      *clocktesting.FakeClock
+	controller *Controller
+}
+
+func newEnv(t *testing.T, namespaces []string, jobs ...string) *env {
+	t.Helper()
+	e := &env{cluster: fake.NewClientset(), jobs: jobsfake.NewSimpleClientset(), clock: clocktesting.NewFakeClock(time.Now())}
+	for _, name := range namespaces {
+		if _, err := e.cluster.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, namespace := range jobs {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "job", UID: types.UID(namespace)}}
+		if _, err := e.jobs.BatchV1().Jobs(namespace).Create(t.Context(), job, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	factory := batchinformers.NewSharedInformerFactory(e.jobs, 0)
+	var err error
+	e.controller, err = New(Config{Jobs: e.jobs.BatchV1(), Informer: factory.Batch().V1().Jobs(), Namespaces: e.cluster.CoreV1(), Clock: e.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	factory.StartWithContext(ctx)
+	factory.WaitForCacheSyncWithContext(ctx)
+	t.Cleanup(func() {
+		cancel()
+		factory.Shutdown()
+	})
+	return e
+}
+
+// left are the namespaces that have a Job.
+func (e *env) left(t *testing.T) []string {
+	t.Helper()
+	list, err := e.jobs.BatchV1().Jobs("").List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var namespaces []string
+	for _, job := range list.Items {
+		namespaces = append(namespaces, job.Namespace)
+	}
+	slices.Sort(namespaces)
+	return namespaces
+}
+
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, []string{"here", "empty"}, "here", "gone", "gone-too")
+	if err := e.controller.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.left(t); !slices.Equal(got, []string{"here"}) {
+		t.Errorf("Jobs are left in %v", got)
+	}
+	for _, action := range e.jobs.Actions() {
+		deletion, ok := action.(clienttesting.DeleteActionImpl)
+		if !ok {
+			continue
+		}
+		options := deletion.DeleteOptions
+		if options.Preconditions == nil || string(*options.Preconditions.UID) != deletion.Namespace || *options.PropagationPolicy != metav1.DeletePropagationBackground {
+			t.Errorf("deleted with %+v", options)
+		}
+	}
+}
+
+// TestDoubt: what the list leaves out counts for nothing, and neither does a cluster that gives no answer.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		verb   string
+		answer runtime.Object
+		err    error
+	}{
+		"the list is old":              {verb: "list", answer: &corev1.NamespaceList{}},
+		"the list fails":               {verb: "list", err: errors.New("away")},
+		"the question is not answered": {verb: "get", err: errors.New("away")},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespaces := []string{"here"}
+			if test.verb == "get" {
+				namespaces = nil
+			}
+			e := newEnv(t, namespaces, "here")
+			e.cluster.PrependReactor(test.verb, "namespaces", func(clienttesting.Action) (bool, runtime.Object, error) { return true, test.answer, test.err })
+			if err := e.controller.sweep(t.Context()); (err != nil) != (test.err != nil) {
+				t.Errorf("error %v", err)
+			}
+			if got := e.left(t); len(got) != 1 {
+				t.Errorf("Jobs are left in %v", got)
+			}
+		})
+	}
+}
+
+// TestRun: it sweeps at the start and goes on.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, []string{"here"}, "here", "gone")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- e.controller.Run(ctx) }()
+	e.await(t, []string{"here"})
+	if err := e.cluster.CoreV1().Namespaces().Delete(t.Context(), "here", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.await(t, nil)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// await lets the time pass until Jobs are left in these namespaces only.
+func (e *env) await(t *testing.T, want []string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !slices.Equal(e.left(t), want); {
+		if time.Now().After(deadline) {
+			t.Fatalf("Jobs are left in %v, want %v", e.left(t), want)
+		}
+		if e.clock.HasWaiters() {
+			e.clock.Step(sweepPeriod)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
