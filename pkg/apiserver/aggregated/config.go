@@ -19,6 +19,7 @@ package aggregated
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"k8s.io/apiserver/pkg/admission"
@@ -31,6 +32,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/outage"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/quota"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
 )
@@ -46,8 +48,12 @@ func newAdmission() *genericoptions.AdmissionOptions {
 }
 
 // newConfig puts the API server's configuration together. The certificate is served where the options name no files of one.
-func newConfig(options Options, cluster *host, store *backend.Backend) (*apiserver.Config, error) {
+func newConfig(options Options, cluster *host, store *backend.Backend, monitor *outage.Monitor) (*apiserver.Config, error) {
 	config := apiserver.NewConfig()
+	buildHandlers := config.Generic.BuildHandlerChainFunc
+	config.Generic.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
+		return monitor.Filter(buildHandlers(api, c))
+	}
 	generic := &config.Generic.Config
 	if err := apiserver.WithEtcd(generic, store.Store); err != nil {
 		return nil, err

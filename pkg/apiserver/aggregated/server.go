@@ -40,6 +40,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/certificates"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/lineage"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/outage"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/registration"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/waitingroom"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
@@ -188,7 +189,11 @@ func (s *Server) introduce(ctx context.Context, options *Options, cluster *host)
 
 // serve starts the API and what works through it.
 func (s *Server) serve(ctx context.Context, options Options, cluster *host, data *lineage.Keeper) error {
-	config, err := newConfig(options, cluster, s.backend)
+	monitor, err := outage.New(s.backend.Ask, nil)
+	if err != nil {
+		return err
+	}
+	config, err := newConfig(options, cluster, s.backend, monitor)
 	if err != nil {
 		return err
 	}
@@ -210,7 +215,7 @@ func (s *Server) serve(ctx context.Context, options Options, cluster *host, data
 	// Nothing in the process ends with ctx: the parts are stopped in order.
 	ctx = context.WithoutCancel(ctx)
 	s.api = stage.Run(ctx, "API server", api.PrepareRun().RunWithContext)
-	parts := map[string]stage.Part{"controller manager": manager, "data": data}
+	parts := map[string]stage.Part{"controller manager": manager, "data": data, "etcd monitor": monitor}
 	s.parts = stage.RunAll(ctx, "controllers", parts, func(ctx context.Context) { waitForStorage(ctx, api) })
 	return nil
 }

@@ -39,9 +39,6 @@ import (
 )
 
 const (
-	// retryAfter is when a client may try again, in seconds.
-	retryAfter = "2"
-
 	// leaveTimeout is how long answers under way may take when the room is left.
 	leaveTimeout = 2 * time.Second
 
@@ -156,13 +153,12 @@ func (r *Room) answer(w http.ResponseWriter, request *http.Request) {
 			Reason:   metav1.StatusReasonServiceUnavailable,
 			Code:     http.StatusServiceUnavailable,
 			Message:  "jobserver is starting: " + reason,
-			Details:  &metav1.StatusDetails{RetryAfterSeconds: 2},
 		})
 		if err != nil {
 			status = nil
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Retry-After", retryAfter)
+		// No Retry-After: clients that are told to come back wait for it, and all that matters is to give an answer at once.
 		write(w, http.StatusServiceUnavailable, status)
 	}
 }
