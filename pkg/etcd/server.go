@@ -30,6 +30,7 @@ import (
 	"go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -82,6 +83,9 @@ func Start(ctx context.Context, dir string) (server *Server, err error) {
 		}
 	}()
 
+	if err := checkRoom(dir); err != nil {
+		return nil, err
+	}
 	if err := checkData(filepath.Join(dir, "data", "member")); err != nil {
 		return nil, err
 	}
@@ -105,6 +109,21 @@ func Start(ctx context.Context, dir string) (server *Server, err error) {
 		member.Close()
 		return nil, fmt.Errorf("start etcd in %s: %w", dir, context.Cause(ctx))
 	}
+}
+
+// minRoom is how much of its disk etcd must find free to begin. On a fuller one it can't write, and calls its log damaged, which it isn't.
+const minRoom = 4 << 20
+
+// checkRoom tells whether etcd can write at all.
+func checkRoom(dir string) error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return fmt.Errorf("look at the disk of %s: %w", dir, err)
+	}
+	if left := int64(disk.Bavail) * disk.Bsize; left < minRoom {
+		return fmt.Errorf("the disk of %s is full, it has %d KiB left: etcd needs %d MiB to start. Nothing is lost; make room and start again", dir, left>>10, minRoom>>20)
+	}
+	return nil
 }
 
 // checkData looks for damage that etcd itself answers with silence or the end of the process. A database without its log makes it wait for

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -148,6 +149,32 @@ func stop(t *testing.T, server *etcd.Server) {
 	t.Helper()
 	if err := server.Stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// etcd itself says of a full disk that its log is damaged.
+func TestFullDiskIsAnError(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Log("a small disk takes root: nothing is tested")
+		return
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	server, err := etcd.Start(t.Context(), dir)
+	if err == nil {
+		_ = server.Stop()
+		t.Fatal("etcd started on a disk of 1 MiB")
+	}
+	if !strings.Contains(err.Error(), "the disk of "+dir+" is full, it has 10") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -18,7 +18,10 @@ package supervisor
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -36,10 +39,14 @@ const timestampFormat = "2006-01-02T15:04:05.000000000Z07:00"
 type logFile struct {
 	mu   sync.Mutex
 	file *os.File
+	// lost is how many entries could not be written since the last one that could, and why; cut tells whether a part of one was.
+	lost int
+	why  error
+	cut  bool
 }
 
 // pump writes what it reads from r into the log until the end of r. Failing to write, on a full disk say, must never block
-// or end the container: output is then lost, and reading goes on.
+// or end the container: output is then lost, reading goes on, and the log says so as soon as it can be written again.
 func (l *logFile) pump(r io.Reader, stream string) {
 	var (
 		in   = make([]byte, maxLine)
@@ -88,6 +95,52 @@ func (l *logFile) write(entries []byte) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// The error is dropped on purpose: see pump.
-	_, _ = l.file.Write(entries)
+	l.sayLost()
+	if l.lost > 0 {
+		l.lost += bytes.Count(entries, []byte{'\n'})
+		return
+	}
+	l.append(entries)
+}
+
+// append writes entries and takes note of those that could not be written. It needs l.mu.
+func (l *logFile) append(entries []byte) {
+	n, err := l.file.Write(entries)
+	if err == nil {
+		return
+	}
+	if n > 0 {
+		l.cut = entries[n-1] != '\n'
+	}
+	l.lost, l.why = l.lost+bytes.Count(entries[n:], []byte{'\n'}), err
+}
+
+// sayLost writes an entry of our own about those that are missing before it, if there are any. It needs l.mu.
+func (l *logFile) sayLost() {
+	if l.lost == 0 {
+		return
+	}
+	var entry bytes.Buffer
+	if l.cut {
+		entry.WriteByte('\n')
+	}
+	why := l.why
+	if path := (*fs.PathError)(nil); errors.As(why, &path) {
+		why = path.Err
+	}
+	appendEntry(&entry, time.Now().Format(timestampFormat), "stderr", "F", fmt.Appendf(nil, "jobserver: %d lines of this log are lost: %v", l.lost, why))
+	n, err := l.file.Write(entry.Bytes())
+	switch {
+	case err == nil:
+		l.lost, l.why, l.cut = 0, nil, false
+	case n > 0:
+		l.cut = true
+	}
+}
+
+// complete has what is missing told, if it can be.
+func (l *logFile) complete() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sayLost()
 }

@@ -303,6 +303,7 @@ func (s *supervision) finish(exit Exit, control *os.File) int {
 	// The result must not be lost to a full disk: the container counts as running until it could be recorded. Where the
 	// folder is gone, nobody wants to know any more.
 	for {
+		s.log.complete() // before anybody learns that there is nothing to come
 		err := writeRecord(s.path(SuffixExit), exit, s.isOrphan())
 		if err == nil || errors.Is(err, os.ErrNotExist) {
 			break
