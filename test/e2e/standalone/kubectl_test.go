@@ -178,7 +178,7 @@ func (j job) condition(conditionType string) condition {
 // pod is what the tests read of a Pod.
 type pod struct {
 	Metadata struct {
-		Name                string
+		Name, UID           string
 		Labels, Annotations map[string]string
 		Finalizers          []string
 		OwnerReferences     []struct {
