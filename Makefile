@@ -49,6 +49,9 @@ HISTORIES ?= 100000
 FUZZ     ?= .
 FUZZTIME ?= 1m
 
+# How many Pods make soak runs. make e2e runs 100.
+PODS ?= 1000
+
 ##@ Run
 
 .PHONY: run
@@ -105,6 +108,10 @@ histories: ## Drive the Job controller through random histories (HISTORIES=)
 e2e: build kubectl ## Drive a real server with a real kubectl
 	$(GO) -C test/e2e test -count=1 -parallel 4 -timeout 20m $(TESTFLAGS) ./standalone/...
 
+.PHONY: soak
+soak: build kubectl ## Run Pods under random kills of everything, and look for what is left (PODS=, TESTFLAGS='-args -soak-seed=1')
+	$(GO) -C test/e2e test ./standalone -count=1 -timeout 90m -v -run '^TestSoak$$' $(TESTFLAGS) $(if $(findstring -args,$(TESTFLAGS)),,-args) -soak-pods=$(PODS)
+
 .PHONY: e2e-cluster
 e2e-cluster: build kubectl kubernetes ## The same beside a real Kubernetes control plane
 	$(GO) -C test/e2e test -count=1 -timeout 30m $(TESTFLAGS) ./cluster/...
@@ -132,6 +139,10 @@ bench: ## Run the benchmarks and compare with the last run (BENCH=, COUNT=)
 .PHONY: measure
 measure: build kubectl ## Measure a standalone server: start, memory, small Jobs
 	hack/measure-standalone.sh
+
+.PHONY: measure-node
+measure-node: build kubectl ## Measure the node agent: Pods a second, memory of supervisors, 500 Pods at once
+	hack/measure-node.sh
 
 ##@ Check
 
