@@ -17,10 +17,45 @@ limitations under the License.
 package nodeagent
 
 import (
+	"fmt"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/cgroup"
 )
+
+// containerLimits are what the processes of a container may use together: what it says, or else what its Pod says for itself.
+func containerLimits(pod *corev1.Pod, container *corev1.Container) cgroup.Limits {
+	limit := func(name corev1.ResourceName) resource.Quantity {
+		if own := container.Resources.Limits[name]; !own.IsZero() || pod.Spec.Resources == nil {
+			return own
+		}
+		return pod.Spec.Resources.Limits[name]
+	}
+	memory, cpu := limit(corev1.ResourceMemory), limit(corev1.ResourceCPU)
+	return cgroup.Limits{Memory: memory.Value(), MilliCPU: cpu.MilliValue()}
+}
+
+// unenforcedLimits says which limits of a container bind nothing on this machine, and why; empty: none.
+func (a *Agent) unenforcedLimits(pod *corev1.Pod, container *corev1.Container) string {
+	limits := containerLimits(pod, container)
+	var said []string
+	for _, limit := range []struct {
+		controller string
+		set        bool
+	}{{cgroup.CPU, limits.MilliCPU > 0}, {cgroup.Memory, limits.Memory > 0}} {
+		if err := a.runtime.LimitError(limit.controller); limit.set && err != nil {
+			said = append(said, fmt.Sprintf("the limit of %s (%v)", limit.controller, err))
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "Not enforced by this node: " + strings.Join(said, ", ")
+}
 
 // podLimit is what all containers of the Pod together may use of a resource: what the Pod says for itself, or the sum of its containers' where each
 // has a limit. limited is false where nothing bounds it.

@@ -55,6 +55,7 @@ const (
 	messageRestartingAll     = "The container is removed because RestartAllContainers in place"
 	reasonCompleted          = "Completed"
 	reasonError              = "Error"
+	reasonOOMKilled          = "OOMKilled"
 	reasonContainerCannotRun = "ContainerCannotRun"
 	reasonStatusUnknown      = "ContainerStatusUnknown"
 	messageStatusUnknown     = "The container could not be located when the pod was terminated"

@@ -118,6 +118,7 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 		StopSignal: stopSignal(container),
 		Grace:      gracePeriod(pod),
 		Rights:     rights(pod, container),
+		Limits:     containerLimits(pod, container),
 	}
 	request.MessagePath = messagePath(container)
 	if request.View, err = a.view(pod, container, environment); err != nil {
@@ -205,9 +206,8 @@ func (a *Agent) sayAboutPod(pod *corev1.Pod, state *podState, container *corev1.
 		a.recorder.Eventf(pod, corev1.EventTypeNormal, reasonImageNotPulled,
 			"Image %q is not pulled: containers run as processes of this machine, and their commands are looked up on it", container.Image)
 	}
-	if len(container.Resources.Limits) > 0 && state.sayOnce(reasonLimitsNotEnforced) {
-		a.recorder.Event(containerReference(pod, container.Name), corev1.EventTypeWarning, reasonLimitsNotEnforced,
-			"Limits are not enforced by this node; requests decide whether a Pod fits")
+	if unenforced := a.unenforcedLimits(pod, container); unenforced != "" && state.sayOnce(reasonLimitsNotEnforced) {
+		a.recorder.Event(containerReference(pod, container.Name), corev1.EventTypeWarning, reasonLimitsNotEnforced, unenforced)
 	}
 }
 

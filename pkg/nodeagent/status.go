@@ -214,6 +214,8 @@ func terminated(o observation, attempt *runtime.Container) *corev1.ContainerStat
 		state.Reason = reasonNodeLost
 	case attempt.ExitCode == 0:
 		state.Reason = reasonCompleted
+	case attempt.OOMKilled:
+		state.Reason = reasonOOMKilled
 	}
 	if message := o.messages[attempt.ID]; message != "" {
 		if state.Message != "" {

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/cgroup"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
@@ -44,7 +45,8 @@ func StartCleaner(executable, folder, node string) (*os.File, error) {
 	}
 	defer null.Close()
 	pattern := filepath.Join(node, podsFolder, "*", "*", "*"+supervisor.SuffixRunning)
-	_, err = syscall.ForkExec(executable, []string{supervisor.CleanerMarker, folder, pattern}, &syscall.ProcAttr{
+	arguments := append([]string{supervisor.CleanerMarker, folder, pattern}, cgroup.Find(filepath.Join(folder, node)).Folders()...)
+	_, err = syscall.ForkExec(executable, arguments, &syscall.ProcAttr{
 		Dir: "/", Env: supervisor.Environment(), Files: []uintptr{read.Fd(), null.Fd(), null.Fd()},
 		// What kills this process's group or ends its terminal must not reach it.
 		Sys: &syscall.SysProcAttr{Setsid: true},

@@ -35,8 +35,14 @@ func (p *Process) Exec(ctx context.Context, id ID, command Command) (int, error)
 	if isDone(done) {
 		return 0, ErrNotRunning
 	}
+	p.mu.Lock()
+	var group supervisor.Cgroup
+	if entry := p.find(id); entry != nil {
+		group = entry.cgroup
+	}
+	p.mu.Unlock()
 	child, err := p.launch(supervisor.Spec{
-		Argv: command.Argv, Env: command.Env, WorkingDir: command.WorkingDir, Rights: command.Rights, TTY: command.TTY, Join: p.joinedView(id), StopSignal: int(syscall.SIGKILL), Lifeline: true,
+		Argv: command.Argv, Env: command.Env, WorkingDir: command.WorkingDir, Rights: command.Rights, Cgroup: group, TTY: command.TTY, Join: p.joinedView(id), StopSignal: int(syscall.SIGKILL), Lifeline: true,
 	}, stdio{stdin: command.Stdin, stdout: command.Stdout, stderr: command.Stderr})
 	if err != nil {
 		return 0, err

@@ -45,10 +45,12 @@ const (
 
 // intent is the record written before an attempt is started.
 type intent struct {
-	BootID    string        `json:"bootID"`
-	Backoff   time.Duration `json:"backoff,omitempty"`
-	Round     int           `json:"round,omitempty"`
-	CreatedAt time.Time     `json:"createdAt"`
+	BootID  string        `json:"bootID"`
+	Backoff time.Duration `json:"backoff,omitempty"`
+	Round   int           `json:"round,omitempty"`
+	// Cgroup holds the processes of the attempt.
+	Cgroup    supervisor.Cgroup `json:"cgroup,omitzero"`
+	CreatedAt time.Time         `json:"createdAt"`
 }
 
 // stopRecord says that the end of an attempt was asked for; its hook doesn't run again.
@@ -112,6 +114,12 @@ func attempts(dir string, suffixes ...string) ([]int, error) {
 
 // removeAttempt deletes the files of an attempt, the intent last: without it the attempt doesn't exist.
 func (p *Process) removeAttempt(id ID) error {
+	var record intent
+	if found, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixIntent), &record); found && err == nil {
+		if err := record.Cgroup.Remove(); err != nil {
+			return fmt.Errorf("remove old attempt: %w", err)
+		}
+	}
 	for _, suffix := range []string{
 		supervisor.SuffixControl, supervisor.SuffixStop, supervisor.SuffixLog, supervisor.SuffixMessage, supervisor.SuffixExit, supervisor.SuffixRunning, supervisor.SuffixIntent,
 	} {

@@ -60,15 +60,15 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 			return Container{}, fmt.Errorf("open the working directory to the container's user: %w", err)
 		}
 	}
-	lock, err := p.recordIntent(request)
+	lock, err := p.recordIntent(request, started)
 	if err != nil {
-		return Container{}, err
+		return Container{}, errors.Join(err, started.cgroup.Remove())
 	}
 	defer lock.Close()
 	child, err := p.launch(supervisor.Spec{
 		Dir: p.containerDir(request.ID), Attempt: strconv.Itoa(request.ID.Attempt),
 		Argv: request.Argv, Env: request.Env, WorkingDir: request.WorkingDir,
-		View: view, Rights: request.Rights, StopSignal: int(request.StopSignal), Grace: request.Grace,
+		Cgroup: started.cgroup, View: view, Rights: request.Rights, StopSignal: int(request.StopSignal), Grace: request.Grace,
 		AgentPID: os.Getpid(), Lifeline: p.endWithAgent,
 	}, stdio{stdin: lock})
 	if err != nil {
@@ -124,12 +124,16 @@ func (p *Process) endStart(started *entry) {
 	}
 }
 
-// recordIntent writes the attempt's intent record, makes its control pipe, and returns the record's file, locked.
-func (p *Process) recordIntent(request StartRequest) (*os.File, error) {
+// recordIntent makes the attempt's cgroup, writes its intent record, makes its control pipe, and returns the record's file, locked.
+func (p *Process) recordIntent(request StartRequest, started *entry) (*os.File, error) {
 	if err := os.MkdirAll(p.containerDir(request.ID), 0o700); err != nil {
 		return nil, fmt.Errorf("make container folder: %w", err)
 	}
-	record := intent{BootID: p.bootID, Backoff: request.Backoff, Round: request.Round, CreatedAt: time.Now()}
+	var err error
+	if started.cgroup, err = p.cgroups.Create(cgroupName(request.ID), request.Limits); err != nil {
+		return nil, err
+	}
+	record := intent{BootID: p.bootID, Backoff: request.Backoff, Round: request.Round, CreatedAt: time.Now(), Cgroup: started.cgroup}
 	if err := supervisor.WriteRecord(p.path(request.ID, supervisor.SuffixIntent), record); err != nil {
 		return nil, err
 	}

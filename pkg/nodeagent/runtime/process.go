@@ -30,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/cgroup"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
@@ -53,6 +54,7 @@ type Process struct {
 	onChange       func(types.UID)
 	bootID         string
 	lock           *os.File // the root folder is ours
+	cgroups        *cgroup.Cgroups
 
 	mu     sync.Mutex
 	pods   map[types.UID]*podEntry
@@ -73,6 +75,7 @@ type entry struct {
 	Container
 	pidfd      *os.File // of the supervisor; nil once it ended
 	lifeline   *os.File // held open while the supervisor runs, where it ends with this process
+	cgroup     supervisor.Cgroup
 	stopBefore time.Time
 	// stopRecorded is the end of the grace period that an earlier agent gave; zero: none did.
 	stopRecorded time.Time
@@ -118,18 +121,21 @@ func NewProcess(config ProcessConfig) (*Process, error) {
 	}
 	return &Process{
 		root: config.RootDir, supervisorPath: config.SupervisorPath, endWithAgent: config.EndWithAgent, onChange: config.OnChange, bootID: bootID, lock: lock,
-		pods: map[types.UID]*podEntry{},
+		cgroups: cgroup.Find(config.RootDir),
+		pods:    map[types.UID]*podEntry{},
 	}, nil
 }
 
 // Close implements Runtime.
 func (p *Process) Close() {
+	p.sweepCgroups(context.Background())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return
 	}
 	p.closed = true
+	p.cgroups.Clean()
 	unlock(p.lock)
 	for _, pod := range p.pods {
 		for _, attempts := range pod.containers {

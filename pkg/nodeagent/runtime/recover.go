@@ -47,6 +47,7 @@ func (p *Process) Recover(ctx context.Context) error {
 			return fmt.Errorf("find earlier Pod %s: %w", folder.Name(), err)
 		}
 	}
+	p.sweepCgroups(ctx)
 	return nil
 }
 
@@ -99,6 +100,7 @@ func (p *Process) recoverAttempt(ctx context.Context, id ID) error {
 		return err
 	}
 	found := newEntry(Container{ID: id, StartedAt: record.CreatedAt, Backoff: record.Backoff, Round: record.Round})
+	found.cgroup = record.Cgroup
 	if err := p.recoverStop(ctx, found); err != nil {
 		return err
 	}

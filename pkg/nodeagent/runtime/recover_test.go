@@ -240,7 +240,7 @@ func TestOrphanRecordsItsResult(t *testing.T) {
 	if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID}); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := f.recordIntent(StartRequest{ID: id})
+	lock, err := f.recordIntent(StartRequest{ID: id}, &entry{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func halfStarted(t *testing.T, f *fixture, id ID) (*child, *os.File) {
 	if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID}); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := f.recordIntent(StartRequest{ID: id})
+	lock, err := f.recordIntent(StartRequest{ID: id}, &entry{})
 	if err != nil {
 		t.Fatal(err)
 	}

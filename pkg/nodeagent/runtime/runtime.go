@@ -34,6 +34,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/cgroup"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
@@ -76,6 +77,8 @@ type Runtime interface {
 	Forget(podUID types.UID)
 	// Remove deletes the Pod's files. It is an error while one of its containers runs.
 	Remove(podUID types.UID) error
+	// LimitError says why limits that need a controller of package cgroup are not enforced; nil: they are.
+	LimitError(controller string) error
 	// Close stops watching. Containers keep running.
 	Close()
 }
@@ -128,6 +131,8 @@ type Container struct {
 	// ExitCode is 128 plus Signal for a command that a signal ended, 126 or 127 with FailureStart, 137 with FailureLost and FailureNodeLost.
 	ExitCode, Signal int
 	Failure          Failure
+	// OOMKilled is true where the kernel killed a process of the attempt because all of them took more memory than their limit.
+	OOMKilled bool
 	// Message explains the Failure.
 	Message string
 	// Backoff is what StartRequest said.
@@ -148,6 +153,8 @@ type StartRequest struct {
 	Env []string
 	// WorkingDir is absolute. It is made where it is in the Pod's own or in a volume that may be written; elsewhere it has to exist.
 	WorkingDir string
+	// Limits bound what the container's processes use together, as far as LimitError says that they can be enforced.
+	Limits cgroup.Limits
 	// View is how the container sees the machine's files; its Staging is set by the runtime. WorkingDir and Argv are looked up in it.
 	View supervisor.View
 	// MessagePath is the absolute path of a file that the attempt alone sees, empty at first, and that Message returns the end of; empty: none. It takes

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
@@ -87,6 +88,10 @@ func (p *Process) settle(ended *entry) {
 	p.mu.Lock()
 	ended.apply(exit)
 	p.mu.Unlock()
+	// The supervisor has done that, unless commands beside the container were still in there: those end with it.
+	if err := ended.cgroup.Remove(); err != nil {
+		klog.Background().Error(err, "Failed to delete the cgroup of a container", "podUID", ended.ID.PodUID, "container", ended.ID.Container)
+	}
 	p.onChange(ended.ID.PodUID)
 }
 
@@ -94,7 +99,7 @@ func (p *Process) settle(ended *entry) {
 func (e *entry) apply(exit supervisor.Exit) {
 	e.Running = false
 	close(e.done)
-	e.ExitCode, e.Signal = exit.Code, exit.Signal
+	e.ExitCode, e.Signal, e.OOMKilled = exit.Code, exit.Signal, exit.OOMKilled
 	e.StartedAt, e.FinishedAt = exit.StartedAt, exit.FinishedAt
 	switch {
 	case exit.Reboot:
@@ -116,6 +121,12 @@ func (p *Process) recordLost(id ID, why string) (supervisor.Exit, error) {
 	if err := killSession(running); err != nil {
 		return supervisor.Exit{}, err
 	}
+	var record intent
+	if _, err := supervisor.ReadRecord(p.path(id, supervisor.SuffixIntent), &record); err == nil {
+		if err := record.Cgroup.Remove(); err != nil {
+			return supervisor.Exit{}, err
+		}
+	}
 	exit := supervisor.Exit{Code: lostCode, Lost: why, StartedAt: running.StartedAt, FinishedAt: time.Now()}
 	return exit, supervisor.WriteRecord(p.path(id, supervisor.SuffixExit), exit)
 }
@@ -124,8 +135,8 @@ func (p *Process) recordLost(id ID, why string) (supervisor.Exit, error) {
 const killTimeout = 10 * time.Second
 
 // killSession kills the processes of the command's session and process group and all their descendants, and waits until
-// they are gone. A process that left the session and whose ancestors have ended can't be told from others any more: only
-// the death of the supervisor itself lets one escape.
+// they are gone. A process that left the session and whose ancestors have ended can't be told from others any more: where there is no
+// cgroup that it is found in, the death of the supervisor lets it escape.
 func killSession(running supervisor.Running) error {
 	if running.PID == 0 {
 		return nil // the command, if any, had PDEATHSIG

@@ -27,7 +27,7 @@ import (
 )
 
 // CleanerMarker is the name (argv[0]) under which an executable that links this package is started to become a cleaner. Its arguments are
-// a folder to delete and a pattern, relative to it, of the running records of supervisors in it.
+// a folder to delete, a pattern, relative to it, of the running records of supervisors in it, and the cgroups that theirs are in.
 //
 // A cleaner waits until its standard input ends, which is when the process that started it is gone, even by SIGKILL. Then it waits for the
 // supervisors, whose lifelines have ended with the same process, and deletes the folder, with what is mounted in it.
@@ -38,10 +38,15 @@ const cleanPoll = 50 * time.Millisecond
 
 // clean is the life of a cleaner. It gives up on a folder only where it can't be deleted although nothing runs in it any more.
 func clean(args []string) int {
-	if len(args) != 2 {
+	if len(args) < 2 {
 		return exitBadSpec
 	}
 	folder, pattern := args[0], args[1]
+	defer func() {
+		for _, cgroup := range args[2:] {
+			_ = removeCgroup(cgroup, time.Now().Add(killTimeout))
+		}
+	}()
 	closeInherited(3)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	for quiet := 0; quiet < 3; time.Sleep(cleanPoll) {

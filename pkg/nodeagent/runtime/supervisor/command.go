@@ -96,7 +96,7 @@ func executable(file string) error {
 
 // start starts the command of spec as leader of a new session, with its output going to stdout and stderr.
 // It must run on the main goroutine during init, which the Go runtime keeps on the main thread: see Pdeathsig.
-func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
+func start(spec *Spec, placed *placement, stdin, stdout, stderr *os.File) (int, *startError) {
 	if err := findWorkingDir(spec); err != nil {
 		return 0, err
 	}
@@ -113,19 +113,18 @@ func start(spec *Spec, stdin, stdout, stderr *os.File) (int, *startError) {
 		return 0, badWorkingDir(spec, err)
 	}
 	defer leave()
-	pid, err := syscall.ForkExec(file, spec.Argv, &syscall.ProcAttr{
-		Dir:   directory,
-		Env:   spec.Env,
-		Files: []uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd()},
-		Sys: &syscall.SysProcAttr{
-			Setsid:  true,
-			Setctty: spec.TTY, // Ctty 0 is the standard input
-			// Before all else in this struct that another user's process could not do.
-			Credential: spec.Rights.credential(),
-			// A supervisor that is killed takes the command with it: without one, nobody learns how the command ends. The
-			// signal is sent when the *thread* that forked ends, so that thread has to be the main one.
-			Pdeathsig: syscall.SIGKILL,
-		},
+	attributes := &syscall.SysProcAttr{
+		Setsid:     true,
+		Setctty:    spec.TTY, // Ctty 0 is the standard input
+		Credential: spec.Rights.credential(),
+		// A supervisor that is killed takes the command with it: without one, nobody learns how the command ends. The
+		// signal is sent when the *thread* that forked ends, so that thread has to be the main one.
+		Pdeathsig: syscall.SIGKILL,
+	}
+	pid, err := placed.fork(attributes, func() (int, error) {
+		return syscall.ForkExec(file, spec.Argv, &syscall.ProcAttr{
+			Dir: directory, Env: spec.Env, Files: []uintptr{stdin.Fd(), stdout.Fd(), stderr.Fd()}, Sys: attributes,
+		})
 	})
 	if err != nil {
 		code := CodeNotExecutable

@@ -56,6 +56,8 @@ type Exit struct {
 	Code int `json:"code"`
 	// Signal is the number of the signal that ended the command, or 0.
 	Signal int `json:"signal,omitempty"`
+	// OOMKilled is true where the kernel killed a process of the container because all of them took more memory than their limit.
+	OOMKilled bool `json:"oomKilled,omitempty"`
 	// StartError says why the command could not be started; empty where it was.
 	StartError string `json:"startError,omitempty"`
 	// Lost says why nobody knows how the command ended; empty where that is known. Only an agent writes it.

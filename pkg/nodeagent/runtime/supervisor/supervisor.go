@@ -65,6 +65,8 @@ type Spec struct {
 	// are looked up in it.
 	View View
 	Join Joined
+	// Cgroup is what the command is put into; the supervisor of a container deletes it at the end.
+	Cgroup Cgroup
 	// TTY makes the terminal that the standard input is the controlling one of the command's session.
 	TTY bool
 	// StopSignal and Grace are used where the end is asked for by a SIGTERM to the supervisor or by the loss of its lifeline.
@@ -202,10 +204,15 @@ func (s *supervision) start() *startError {
 			})
 		}
 	}
+	placed, err := s.spec.Cgroup.open()
+	defer placed.close()
+	if err != nil {
+		return &startError{CodeCannotSetUp, err.Error()}
+	}
 	s.state.StartedAt = time.Now()
 	var pid int
 	startErr := inView(s.spec.View, s.spec.Join, func() (err *startError) {
-		pid, err = start(&s.spec, stdin, stdout, stderr)
+		pid, err = start(&s.spec, placed, stdin, stdout, stderr)
 		return err
 	})
 	if startErr != nil {
@@ -300,6 +307,7 @@ func (s *supervision) finish(exit Exit, control *os.File) int {
 		s.tell(Report{Exit: &exit})
 		return exitOK
 	}
+	exit.OOMKilled = s.spec.Cgroup.finish(s.isOrphan())
 	// The result must not be lost to a full disk: the container counts as running until it could be recorded. Where the
 	// folder is gone, nobody wants to know any more.
 	for {
