@@ -57,6 +57,8 @@ var links = []struct {
 	{"front proxy", judgeFrontProxy},
 	{"rights", judgeRights},
 	{"request", judgeDiscovery},
+	{"delegated call", judgeDelegated},
+	{"data", judgeData},
 	{"health and etcd", judgeHealth},
 	{"clocks", judgeClocks},
 }

@@ -52,6 +52,10 @@ type Facts struct {
 
 	// Discovery is the answer to a request that goes all the way: through the cluster's API server to ours.
 	Discovery Response
+	// Delegated is the answer to a list of Jobs, made in the name of a user whose rights our server has to ask the cluster for.
+	Delegated Response
+	// Data is the ConfigMap in which our server marks how far the data in etcd has come.
+	Data Answer[*corev1.ConfigMap]
 	// Readyz is the answer of our health endpoint, through the cluster's proxy or straight.
 	Readyz Response
 }

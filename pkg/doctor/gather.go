@@ -78,6 +78,7 @@ func gather(ctx context.Context, options Options) (Facts, error) {
 	g.serving(ctx, &facts)
 	g.rights(ctx, &facts)
 	facts.Discovery = g.get(ctx, "/apis/"+options.GroupVersion.String())
+	facts.Delegated = g.delegated(ctx)
 	return facts, nil
 }
 
@@ -105,11 +106,12 @@ func (g *gatherer) registration(ctx context.Context, facts *Facts) {
 // serving looks for the server from the Service on.
 func (g *gatherer) serving(ctx context.Context, facts *Facts) {
 	errNoService := errors.New("no service is registered")
-	facts.Service.Err, facts.Handshake.Err, facts.Readyz.Err = errNoService, errNoService, errNoService
+	facts.Service.Err, facts.Handshake.Err, facts.Readyz.Err, facts.Data.Err = errNoService, errNoService, errNoService, errNoService
 	if facts.APIService.Err != nil || facts.APIService.Value.Spec.Service == nil {
 		return
 	}
 	reference := facts.APIService.Value.Spec.Service
+	facts.Data.Value, facts.Data.Err = g.kube.CoreV1().ConfigMaps(reference.Namespace).Get(ctx, reference.Name+dataSuffix, metav1.GetOptions{})
 	facts.Service.Value, facts.Service.Err = g.kube.CoreV1().Services(reference.Namespace).Get(ctx, reference.Name, metav1.GetOptions{})
 	if facts.Service.Err != nil {
 		return
@@ -169,6 +171,28 @@ func (g *gatherer) readyz(ctx context.Context, service *corev1.Service, port int
 	}
 	client := &http.Client{Timeout: dialTimeout, Transport: &http.Transport{TLSClientConfig: blindTLS(), DisableKeepAlives: true}}
 	return get(ctx, client, "https://"+address+"/readyz?verbose")
+}
+
+// collector is the cluster's garbage collector: it may list everything, and is no administrator, whose rights nobody asks for.
+var collector = rest.ImpersonationConfig{
+	UserName: "system:serviceaccount:kube-system:generic-garbage-collector",
+	Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"},
+}
+
+// delegated lists a Job as the garbage collector does. The answer needs the front proxy's headers, the cluster's word on the rights, and etcd.
+func (g *gatherer) delegated(ctx context.Context) Response {
+	config := rest.CopyConfig(g.options.Cluster)
+	config.Timeout = requestTimeout
+	config.Impersonate = collector
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return Response{Err: err}
+	}
+	base, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return Response{Err: err}
+	}
+	return get(ctx, client, fmt.Sprintf("%s://%s/apis/%s/jobs?limit=1", base.Scheme, base.Host, g.options.GroupVersion))
 }
 
 // rights asks the cluster what the server's account may do.

@@ -72,6 +72,8 @@ func healthy(t *testing.T) Facts {
 		Account:    options.account(),
 		Rights:     neededRights(options),
 		Discovery:  Response{Code: 200, Date: now},
+		Delegated:  Response{Code: 200},
+		Data:       Answer[*corev1.ConfigMap]{Value: &corev1.ConfigMap{Data: map[string]string{"mark": "{}"}}},
 		Readyz:     Response{Code: 200, Body: "[+]ping ok\n[+]etcd ok\nreadyz check passed\n"},
 	}
 	for i := range facts.Rights {
@@ -111,13 +113,13 @@ func TestJudge(t *testing.T) {
 		"not registered": {
 			func(_ *testing.T, f *Facts) {
 				f.APIService = Answer[*apiregistrationv1.APIService]{Err: notFound("apiservices")}
-				f.Service.Err, f.Handshake.Err, f.Readyz.Err = errors.New("-"), errors.New("-"), errors.New("-")
+				f.Service.Err, f.Handshake.Err, f.Readyz.Err, f.Data.Err = errors.New("-"), errors.New("-"), errors.New("-"), errors.New("-")
 				f.Discovery.Code = 404
 			},
 			map[string]verdict{
 				"APIService": {Bad, "v1.batch.jobserver.dev is not registered", "kubectl apply -k"}, "caBundle": {Unknown, "", ""}, "service": {Unknown, "", ""},
-				"endpoints": {Unknown, "", ""}, "certificate": {Unknown, "", ""}, "availability": {Unknown, "", ""},
-				"request": {Bad, "404", "APIService"}, "health and etcd": {Unknown, "", ""},
+				"endpoints": {Unknown, "", ""}, "certificate": {Unknown, "", ""}, "availability": {Unknown, "", ""}, "data": {Unknown, "", ""},
+				"request": {Bad, "404", "APIService"}, "delegated call": {Unknown, "", ""}, "health and etcd": {Unknown, "", ""},
 			},
 		},
 		"unchecked certificates": {
@@ -178,7 +180,7 @@ func TestJudge(t *testing.T) {
 				}
 				f.Discovery = Response{Code: 503, Body: "service unavailable\nmore"}
 			},
-			map[string]verdict{"availability": {Bad, "FailedDiscoveryCheck: dial tcp: timeout", "logs"}, "request": {Bad, "503: service unavailable", "logs"}},
+			map[string]verdict{"availability": {Bad, "FailedDiscoveryCheck: dial tcp: timeout", "logs"}, "request": {Bad, "503: service unavailable", "logs"}, "delegated call": {Unknown, "", ""}},
 		},
 		"no aggregation layer": {
 			func(_ *testing.T, f *Facts) { f.FrontProxy.Value.Data = nil },
@@ -186,11 +188,40 @@ func TestJudge(t *testing.T) {
 		},
 		"front proxy not believed": {
 			func(_ *testing.T, f *Facts) { f.Discovery.Code = 401 },
-			map[string]verdict{"request": {Bad, "401", "front-proxy"}},
+			map[string]verdict{"request": {Bad, "401", "front-proxy"}, "delegated call": {Unknown, "", ""}},
 		},
 		"a right is missing": {
 			func(_ *testing.T, f *Facts) { f.Rights[0].Allowed = false },
 			map[string]verdict{"rights": {Bad, "may not create tokenreviews.authentication.k8s.io (for knowing callers by their tokens)", "kubectl apply -k"}},
+		},
+		"rights can't be asked for": {
+			func(_ *testing.T, f *Facts) {
+				f.Delegated = Response{Code: 403, Body: `{"message":"jobs is forbidden","details":{"kind":"jobs"}}`}
+			},
+			map[string]verdict{"delegated call": {Bad, "(403), whom the cluster allows everything: jobs is forbidden", "system:auth-delegator"}},
+		},
+		"no administrator": {
+			func(_ *testing.T, f *Facts) {
+				f.Delegated = Response{Code: 403, Body: `{"message":"users \"x\" is forbidden","details":{"kind":"users"}}`}
+			},
+			map[string]verdict{"delegated call": {Unknown, "may not impersonate", ""}},
+		},
+		"etcd is away": {
+			func(_ *testing.T, f *Facts) {
+				f.Delegated = Response{Code: 503, Body: `{"message":"etcd has not answered for 7s"}`}
+			},
+			map[string]verdict{"delegated call": {Bad, "503: etcd has not answered for 7s", "logs"}},
+		},
+		"restored from a backup": {
+			func(_ *testing.T, f *Facts) {
+				f.Data.Value.Data = map[string]string{"refused": "it was restored", "accept": "kubectl annotate x"}
+				f.Discovery = Response{Code: 503}
+				f.Readyz = Response{Code: 503, Body: "[-]start the data in etcd is not what the cluster has seen last\n"}
+			},
+			map[string]verdict{
+				"data": {Bad, "it was restored", "kubectl annotate x"}, "request": {Bad, "503", ""}, "delegated call": {Unknown, "", ""},
+				"health and etcd": {Bad, "the data in etcd", "the link of the data"},
+			},
 		},
 		"etcd is gone": {
 			func(_ *testing.T, f *Facts) {

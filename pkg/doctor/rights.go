@@ -46,12 +46,21 @@ func neededRights(options Options) []Right {
 	need("owning Pods", options.GroupVersion.Group, "jobs/finalizers", "", "", "update")
 	need("events of Jobs", "", "events", "", "", "create", "patch")
 	need("knowing namespaces", "", "namespaces", "", "", "get", "list", "watch")
-	need("quotas", "", "resourcequotas", "", "", "list", "watch")
+	need("quotas", "", "resourcequotas", "", "", "get", "list", "watch")
+	need("quotas", "", "resourcequotas/status", "", "", "update")
 	for _, resource := range []string{
 		"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings",
+		"mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
 	} {
 		need("the cluster's admission", "admissionregistration.k8s.io", resource, "", "", "list", "watch")
 	}
+	for _, resource := range []string{"flowschemas", "prioritylevelconfigurations"} {
+		need("the cluster's priorities of requests", "flowcontrol.apiserver.k8s.io", resource, "", "", "list", "watch")
+	}
+	need("the certificates that replicas share", "", "secrets", options.Namespace, "", "create")
+	need("the certificates that replicas share", "", "secrets", options.Namespace, options.ServiceAccount+"-certificates", "get", "update")
+	need("noticing a restored etcd", "", "configmaps", options.Namespace, "", "create")
+	need("noticing a restored etcd", "", "configmaps", options.Namespace, options.ServiceAccount+dataSuffix, "get", "update")
 	need("renewing the certificate authority", "apiregistration.k8s.io", "apiservices", "", options.apiServiceName(), "get", "update")
 	return rights
 }

@@ -168,11 +168,11 @@ func judgeDiscovery(options Options, facts Facts) Finding {
 	case response.Code == 401:
 		return bad("restart kube-apiserver if its front-proxy certificates changed; "+logs, "our server does not believe the cluster's API server (401): front-proxy certificate or headers")
 	case response.Code == 403:
-		return bad("kubectl apply -k the overlay that was installed: it binds system:auth-delegator; "+logs, "our server may not ask the cluster what callers may do (403): %s", firstLine(response.Body))
+		return bad("kubectl apply -k the overlay that was installed: it binds system:auth-delegator; "+logs, "our server may not ask the cluster what callers may do (403): %s", message(response.Body))
 	case response.Code == 404:
 		return bad("see the link of the APIService above", "the cluster's API server does not know %s (404)", options.GroupVersion)
 	default:
-		return bad(logs, "the answer is %d: %s", response.Code, firstLine(response.Body))
+		return bad(logs, "the answer is %d: %s", response.Code, message(response.Body))
 	}
 }
 
@@ -195,7 +195,10 @@ func judgeHealth(options Options, facts Facts) Finding {
 		return unknown("/readyz answers %d: %s", response.Code, firstLine(response.Body))
 	}
 	mend := fmt.Sprintf("kubectl logs -n %s -l app.kubernetes.io/name=jobserver", options.Namespace)
-	if strings.Contains(strings.Join(failing, "\n"), "etcd") {
+	switch reasons := strings.Join(failing, "\n"); {
+	case strings.Contains(reasons, "the data in etcd"):
+		mend = "see the link of the data above"
+	case strings.Contains(reasons, "etcd"):
 		mend = "check --etcd-servers and its certificates, and the etcd members (etcdctl endpoint health); " + mend
 	}
 	return bad(mend, "/readyz: %s", strings.Join(failing, "; "))

@@ -36,8 +36,10 @@ const (
 	// AcceptAnnotation on the ConfigMap accepts the data in etcd although the cluster has seen newer or other data. Its value is the token that the refusal names.
 	AcceptAnnotation = "batch.jobserver.dev/accept-storage"
 
-	// markKey is the ConfigMap's key with the mark.
-	markKey = "mark"
+	// Keys of the ConfigMap: the mark; why data is refused, and the command that accepts it, for who looks.
+	markKey    = "mark"
+	refusedKey = "refused"
+	acceptKey  = "accept"
 
 	// checkPeriod is how often the mark is looked at, and markPeriod how often it is raised while there are writes: what was written within it before
 	// a loss is not noticed to be missing.
@@ -98,8 +100,12 @@ type Refused struct {
 // Error says what is wrong, and how to accept it.
 func (r *Refused) Error() string {
 	return fmt.Sprintf("%s. Nothing is served, since the cluster would delete the Pods of Jobs that are missing. Bring the right data back, "+
-		"or accept this data (Pods of missing Jobs then live on without an owner): "+
-		"kubectl annotate --overwrite configmap -n %s %s %s=%s", r.refused, r.namespace, r.name, AcceptAnnotation, r.token)
+		"or accept this data (Pods of missing Jobs then live on without an owner): %s", r.refused, r.command())
+}
+
+// command is what accepts the data.
+func (r *Refused) command() string {
+	return fmt.Sprintf("kubectl annotate --overwrite configmap -n %s %s %s=%s", r.namespace, r.name, AcceptAnnotation, r.token)
 }
 
 // Check compares the marks once. Where they are good it leaves a mark in both places. The error is a *Refused where they are not.
@@ -137,11 +143,24 @@ func (k *Keeper) Check(ctx context.Context) error {
 		klog.FromContext(ctx).Info("The data in etcd was accepted", "token", judged.token, "although", judged.refused)
 		return k.accept(ctx, found, inCluster)
 	}
-	if missing {
-		// So that there is something to annotate.
-		_, err = k.config.Cluster.CoreV1().ConfigMaps(k.config.Namespace).Create(ctx, configMap, metav1.CreateOptions{})
+	refused := &Refused{verdict: judged, namespace: k.config.Namespace, name: k.config.Name}
+	return errors.Join(refused, k.tell(ctx, configMap, missing, refused))
+}
+
+// tell writes the refusal into the ConfigMap, where who looks for it finds it, and has something to annotate.
+func (k *Keeper) tell(ctx context.Context, configMap *corev1.ConfigMap, missing bool, refused *Refused) error {
+	if configMap.Data[refusedKey] == refused.refused && configMap.Data[acceptKey] == refused.command() {
+		return nil
 	}
-	return errors.Join(&Refused{verdict: judged, namespace: k.config.Namespace, name: k.config.Name}, err)
+	if configMap.Data == nil {
+		configMap.Data = map[string]string{}
+	}
+	configMap.Data[refusedKey], configMap.Data[acceptKey] = refused.refused, refused.command()
+	err := k.writeConfigMap(ctx, configMap, missing)
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		return nil // another replica has told it
+	}
+	return err
 }
 
 // accept lets go of the Pods whose Jobs are missing, and makes the data in etcd what the cluster knows.
@@ -217,14 +236,20 @@ func (k *Keeper) publishOnce(ctx context.Context, mark Mark, encoded string) err
 	if err != nil {
 		return err
 	}
-	if have, err := decode(configMap.Data[markKey]); err == nil && have != nil && have.Storage == mark.Storage && have.Generation >= mark.Generation {
+	if have, err := decode(configMap.Data[markKey]); err == nil && have != nil && have.Storage == mark.Storage && have.Generation >= mark.Generation && configMap.Data[refusedKey] == "" {
 		return nil
 	}
 	if configMap.Data == nil {
 		configMap.Data = map[string]string{}
 	}
 	configMap.Data[markKey] = encoded
+	delete(configMap.Data, refusedKey)
+	delete(configMap.Data, acceptKey)
 	delete(configMap.Annotations, AcceptAnnotation)
+	return k.writeConfigMap(ctx, configMap, missing)
+}
+
+func (k *Keeper) writeConfigMap(ctx context.Context, configMap *corev1.ConfigMap, missing bool) (err error) {
 	configMaps := k.config.Cluster.CoreV1().ConfigMaps(k.config.Namespace)
 	if missing {
 		_, err = configMaps.Create(ctx, configMap, metav1.CreateOptions{})

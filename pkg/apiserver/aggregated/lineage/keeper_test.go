@@ -241,6 +241,9 @@ func TestRefusedAndAccepted(t *testing.T) {
 			if !errors.As(err, &refused) || !strings.Contains(err.Error(), test.message) {
 				t.Fatalf("got %v, want a refusal with %q", err, test.message)
 			}
+			if stored, _, err := again.readConfigMap(t.Context()); err != nil || !strings.Contains(stored.Data["refused"], test.message) || !strings.HasSuffix(stored.Data["accept"], refused.token) {
+				t.Errorf("the ConfigMap says %v, %v", stored.Data, err)
+			}
 			e.annotate(t, "something-else")
 			if err := again.Check(t.Context()); !errors.As(err, &refused) {
 				t.Fatalf("another token: %v", err)
@@ -263,8 +266,8 @@ func TestRefusedAndAccepted(t *testing.T) {
 			if err := e.keeper(t).Check(t.Context()); err != nil {
 				t.Errorf("the next start: %v", err)
 			}
-			if stored, _, err := again.readConfigMap(t.Context()); err != nil || stored.Annotations[AcceptAnnotation] != "" {
-				t.Errorf("the acceptance stands for the next loss: %v, %v", stored.Annotations, err)
+			if stored, _, err := again.readConfigMap(t.Context()); err != nil || stored.Annotations[AcceptAnnotation] != "" || len(stored.Data) != 1 {
+				t.Errorf("the acceptance stands for the next loss: %v, %v, %v", stored.Annotations, stored.Data, err)
 			}
 		})
 	}
