@@ -83,7 +83,9 @@ func (s *side) run(req request) (out outcome) {
 	if req.verb == create {
 		s.runCreate(ctx, hub, &out)
 	} else {
-		s.runUpdate(ctx, hub, must(s.decoded(req.old.DeepCopy())), s.updateStrategy(req.verb), &out)
+		old := must(s.decoded(req.old.DeepCopy()))
+		s.addHidden(old)
+		s.runUpdate(ctx, hub, old, s.updateStrategy(req.verb), &out)
 	}
 	return out
 }

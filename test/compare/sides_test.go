@@ -55,6 +55,8 @@ type side struct {
 	update   rest.RESTUpdateStrategy
 	statuses rest.RESTUpdateStrategy
 	attrs    func(runtime.Object) (labels.Set, fields.Set, error)
+	// addHidden gives a stored Job what batch/v1 doesn't show of it.
+	addHidden func(runtime.Object)
 }
 
 // jobsREST is what both REST types of jobs have that clients see.
@@ -79,15 +81,16 @@ func newUpstream() (*side, error) {
 		return nil, fmt.Errorf("upstream's storage: %w", err)
 	}
 	return &side{
-		name:     "Kubernetes",
-		scheme:   legacyscheme.Scheme,
-		newHub:   func() runtime.Object { return &kubebatch.Job{} },
-		jobs:     jobs.Job,
-		status:   jobs.Status,
-		create:   jobs.Job.CreateStrategy,
-		update:   jobs.Job.UpdateStrategy,
-		statuses: kubejob.StatusStrategy,
-		attrs:    kubejob.GetAttrs,
+		name:      "Kubernetes",
+		scheme:    legacyscheme.Scheme,
+		newHub:    func() runtime.Object { return &kubebatch.Job{} },
+		jobs:      jobs.Job,
+		status:    jobs.Status,
+		create:    jobs.Job.CreateStrategy,
+		update:    jobs.Job.UpdateStrategy,
+		statuses:  kubejob.StatusStrategy,
+		attrs:     kubejob.GetAttrs,
+		addHidden: func(runtime.Object) {},
 	}, nil
 }
 
@@ -103,16 +106,26 @@ func newOurs() (*side, error) {
 	served := jobs.Serve(group, ourstorage.Names{Categories: []string{"all"}}, true)
 	main := served["jobs"].(*ourstorage.REST)
 	return &side{
-		name:     "jobserver",
-		scheme:   scheme,
-		newHub:   func() runtime.Object { return &batch.Job{} },
-		jobs:     main,
-		status:   served["jobs/status"].(*ourstorage.StatusREST),
-		create:   main.CreateStrategy,
-		update:   main.UpdateStrategy,
-		statuses: ourjob.NewStatusStrategy(group),
-		attrs:    ourjob.GetAttrs,
+		name:      "jobserver",
+		scheme:    scheme,
+		newHub:    func() runtime.Object { return &batch.Job{} },
+		jobs:      main,
+		status:    served["jobs/status"].(*ourstorage.StatusREST),
+		create:    main.CreateStrategy,
+		update:    main.UpdateStrategy,
+		statuses:  ourjob.NewStatusStrategy(group),
+		attrs:     ourjob.GetAttrs,
+		addHidden: addPolicies,
 	}, nil
+}
+
+// addPolicies gives a Job the policies that it has had since it was created with Kubernetes' profile.
+func addPolicies(hub runtime.Object) {
+	spec := &hub.(*batch.Job).Spec
+	spec.DisruptionPolicy, spec.SuspendPolicy = new(batch.DisruptionCount), new(batch.SuspendDeletePods)
+	if spec.Completions == nil {
+		spec.WorkQueuePolicy = new(batch.WorkQueueCompleteOnFirstSuccess)
+	}
 }
 
 // decoded returns job as this side's API server has it after decoding a request or what etcd holds: defaulted, and in the hub's form.

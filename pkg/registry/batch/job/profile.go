@@ -61,9 +61,14 @@ func (p Profile) fillPolicies(spec *batch.JobSpec) {
 	}
 }
 
-// carryPolicies takes the policies over from the old spec: what a client can't see it neither changes nor loses.
+// carryPolicies takes the policies over from the old spec: what a client can't see it neither changes nor loses. A work queue that is given completions
+// has no policy for work queues any more; that it may not be given them is what the client is told, and not a word about a field that it
+// doesn't know.
 func carryPolicies(spec, old *batch.JobSpec) {
 	spec.DisruptionPolicy = old.DisruptionPolicy
 	spec.SuspendPolicy = old.SuspendPolicy
-	spec.WorkQueuePolicy = old.WorkQueuePolicy
+	spec.WorkQueuePolicy = nil
+	if spec.Completions == nil {
+		spec.WorkQueuePolicy = old.WorkQueuePolicy
+	}
 }

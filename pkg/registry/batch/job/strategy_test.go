@@ -153,6 +153,19 @@ func TestUpdateOfPolicies(t *testing.T) {
 	}
 }
 
+// TestCompletionsForAWorkQueue: a client of batch/v1 is told what Kubernetes tells it, and nothing about a field that it doesn't know.
+func TestCompletionsForAWorkQueue(t *testing.T) {
+	t.Parallel()
+	old := stored(t, withPolicies(batch.DisruptionCount, batch.SuspendDeletePods, batch.WorkQueueCompleteOnFirstSuccess))
+	old.Spec.Completions = nil
+	job := old.DeepCopy()
+	job.Spec.Completions = new(int32(1))
+	err := update(t, NewStrategy(KubeGroup(ProfileKubernetes)), job, old)
+	if want := "spec.completions: Invalid value: 1: field is immutable"; err == nil || !strings.HasSuffix(err.Error(), "is invalid: "+want) {
+		t.Errorf("error %v, want %s alone", err, want)
+	}
+}
+
 func TestGenerationCountsChangesOfTheSpec(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
