@@ -128,6 +128,10 @@ crash: build ## Kill servers while Jobs run, and check that nothing is lost or d
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)
 	$(GO) -C test/compare test . -count=1 -timeout 60m -v -jobs=$(JOBS) $(TESTFLAGS)
 
+.PHONY: clients
+clients: ## Drive a server with other people's client libraries: controller-runtime, client-go
+	$(GO) -C test/clients test . -count=1 -timeout 20m $(TESTFLAGS)
+
 .PHONY: fuzz
 fuzz: ## Look for bytes that break decoding, defaults, validation or conversion (FUZZTIME= for each target, FUZZ= which)
 	FUZZ='$(FUZZ)' FUZZTIME='$(FUZZTIME)' hack/fuzz.sh
