@@ -1,0 +1,408 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var apiserverPath = flag.String("apiserver", "../../../bin/apiserver", "the binary that is the node")
+
+const nodeName = "jobs-1"
+
+// nodeCluster is a real control plane with one node of ours.
+type nodeCluster struct {
+	*Cluster
+	node   *Process
+	marker string
+}
+
+// startNodeCluster starts both. The node schedules Pods itself, since there is no scheduler; it gets the right to.
+func startNodeCluster(t *testing.T) *nodeCluster {
+	t.Helper()
+	dir := t.TempDir()
+	c, err := Start(t.Context(), Options{Binaries: *binariesPath, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &nodeCluster{Cluster: c, marker: fmt.Sprintf("3600.%d", os.Getpid())}
+	t.Cleanup(func() {
+		if n.node != nil {
+			if err := n.node.Stop(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	kubeconfig, err := c.UserKubeconfig("system:node:"+nodeName, "system:nodes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.apply(t, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: scheduling-nodes}
+rules:
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch]}
+- {apiGroups: [""], resources: [pods/binding], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: scheduling-nodes}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: scheduling-nodes}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:nodes}]
+`)
+	n.node = &Process{Name: "node", Path: *apiserverPath, LogPath: filepath.Join(dir, "node.log"), Args: []string{
+		"node", "--kubeconfig", kubeconfig, "--data-dir", filepath.Join(dir, "node"), "--node-name", nodeName, "--secure-port", "0",
+		"--client-ca-file", c.CertificatePath("client-ca.crt"), "--schedule-pods", "--stop-pods-on-exit", "--node-labels", "pool=jobs",
+	}}
+	if err := n.node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Pods need the account, which the controller manager makes.
+	eventually(t, "the default service account", func() bool {
+		_, _, code := n.kubectl(t, "", "get", "serviceaccount", "default")
+		return code == 0
+	})
+	n.run(t, "wait", "--for=create", "--timeout=60s", "node/"+nodeName)
+	n.run(t, "wait", "--for=condition=Ready", "--timeout=60s", "node/"+nodeName)
+	return n
+}
+
+// kubectl runs kubectl as the administrator.
+func (n *nodeCluster) kubectl(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, *kubectlPath, append([]string{"--kubeconfig", n.Kubeconfig()}, args...)...)
+	var out, err bytes.Buffer
+	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(stdin), &out, &err
+	var exit *exec.ExitError
+	if runErr := command.Run(); runErr != nil && !errors.As(runErr, &exit) {
+		t.Fatal(runErr)
+	}
+	return out.String(), err.String(), command.ProcessState.ExitCode()
+}
+
+// run runs kubectl, which must succeed.
+func (n *nodeCluster) run(t *testing.T, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := n.kubectl(t, "", args...)
+	if code != 0 {
+		t.Fatalf("kubectl %s: exit code %d: %s\n%s", strings.Join(args, " "), code, stderr, n.node.LogTail())
+	}
+	return stdout
+}
+
+func (n *nodeCluster) apply(t *testing.T, manifest string) {
+	t.Helper()
+	if _, stderr, code := n.kubectl(t, manifest, "apply", "-f", "-"); code != 0 {
+		t.Fatal(stderr)
+	}
+}
+
+// job makes a batch/v1 Job of one container that runs a script; spec and pod are further lines.
+func (n *nodeCluster) job(t *testing.T, name, script string, spec, pod []string) {
+	t.Helper()
+	n.apply(t, fmt.Sprintf(`
+apiVersion: batch/v1
+kind: Job
+metadata: {name: %s}
+spec:
+  %s
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 1
+      %s
+      containers:
+      - {name: main, image: none, command: [sh, -c, %q]}
+`, name, strings.Join(spec, "\n  "), strings.Join(pod, "\n      "), script))
+}
+
+func (n *nodeCluster) waitJob(t *testing.T, name, condition string) {
+	t.Helper()
+	if _, stderr, code := n.kubectl(t, "", "wait", "--for=condition="+condition, "--timeout=180s", "job/"+name); code != 0 {
+		t.Fatalf("%s\n%s\n%s", stderr, n.run(t, "describe", "job,pods"), n.node.LogTail())
+	}
+}
+
+// waitPod returns the name of a Pod of the Job that runs.
+func (n *nodeCluster) waitPod(t *testing.T, job string) string {
+	t.Helper()
+	var name string
+	eventually(t, "a running Pod of "+job, func() bool {
+		name = strings.TrimSpace(n.run(t, "get", "pods", "-l", "job-name="+job, "-o", `jsonpath={.items[?(@.status.phase=="Running")].metadata.name}`))
+		return name != "" && n.run(t, "get", "pod", name, "-o", "jsonpath={.metadata.deletionTimestamp}") == ""
+	})
+	return name
+}
+
+// processesWith lists the processes with a text in their command line.
+func processesWith(text string) []string {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well-formed
+	var found []string
+	for _, file := range files {
+		if line, err := os.ReadFile(file); err == nil && bytes.Contains(line, []byte(text)) {
+			found = append(found, file)
+		}
+	}
+	return found
+}
+
+// TestNode runs Jobs of Kubernetes' own Job controller on a node of ours, and does to it what is done to nodes.
+func TestNode(t *testing.T) {
+	n := startNodeCluster(t)
+	// One after the other: they drain, taint and delete the one node.
+	t.Run("registration", n.testRegistration)
+	t.Run("jobs", n.testJobs)
+	t.Run("streams", n.testStreams)
+	t.Run("service account", n.testServiceAccount)
+	t.Run("rejection", n.testRejection)
+	t.Run("taints", n.testTaints)
+	t.Run("drain", n.testDrain)
+	t.Run("killed node", n.testKilledNode)
+	t.Run("deleted node", n.testDeletedNode)
+}
+
+func (n *nodeCluster) testRegistration(t *testing.T) {
+	var node struct {
+		Metadata struct{ Labels map[string]string }
+		Status   struct {
+			Capacity, Allocatable map[string]string
+			NodeInfo              struct{ OSImage, KernelVersion, KubeletVersion, Architecture, OperatingSystem string }
+			Conditions            []struct{ Type, Status string }
+		}
+	}
+	if err := json.Unmarshal([]byte(n.run(t, "get", "node", nodeName, "-o", "json")), &node); err != nil {
+		t.Fatal(err)
+	}
+	for _, resource := range []string{"cpu", "memory", "pods", "ephemeral-storage"} {
+		if node.Status.Capacity[resource] == "" || node.Status.Allocatable[resource] == "" {
+			t.Errorf("no %s in %v, %v", resource, node.Status.Capacity, node.Status.Allocatable)
+		}
+	}
+	if info := node.Status.NodeInfo; info.OSImage == "" || info.KernelVersion == "" || info.KubeletVersion == "" || info.Architecture == "" || info.OperatingSystem != "linux" {
+		t.Errorf("node info %+v", info)
+	}
+	if node.Metadata.Labels["kubernetes.io/hostname"] != nodeName || node.Metadata.Labels["pool"] != "jobs" {
+		t.Errorf("labels %v", node.Metadata.Labels)
+	}
+	for _, condition := range node.Status.Conditions {
+		if want := map[bool]string{true: "True", false: "False"}[condition.Type == "Ready"]; condition.Status != want {
+			t.Errorf("condition %s is %s", condition.Type, condition.Status)
+		}
+	}
+	renewed := n.run(t, "get", "lease", nodeName, "--namespace=kube-node-lease", "-o", "jsonpath={.spec.renewTime}")
+	if at, err := time.Parse(time.RFC3339Nano, renewed); err != nil || time.Since(at) > 40*time.Second {
+		t.Errorf("the lease was renewed at %q, error %v", renewed, err)
+	}
+	if got := n.run(t, "describe", "node", nodeName); !strings.Contains(got, "HolderIdentity:  "+nodeName) {
+		t.Errorf("kubectl describe node: %s", got)
+	}
+}
+
+func (n *nodeCluster) testJobs(t *testing.T) {
+	n.job(t, "indexed", `echo "index $JOB_COMPLETION_INDEX"`, []string{"completionMode: Indexed", "completions: 6", "parallelism: 3"}, nil)
+	n.job(t, "policy", "exit 42", []string{
+		"backoffLimit: 5", "podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: [42]}}]}",
+	}, nil)
+	diary := filepath.Join(t.TempDir(), "diary")
+	n.job(t, "twice", "echo x >>"+diary+"; [ $(wc -l <"+diary+") -ge 2 ]", nil, nil)
+	n.waitJob(t, "indexed", "Complete")
+	n.waitJob(t, "policy", "Failed")
+	n.waitJob(t, "twice", "Complete")
+	if got := n.run(t, "get", "job", "indexed", "-o", "jsonpath={.status.completedIndexes} {.status.succeeded}"); got != "0-5 6" {
+		t.Errorf("indexes %s", got)
+	}
+	if got := n.run(t, "get", "job", "policy", "-o", `jsonpath={.status.conditions[?(@.type=="Failed")].reason}`); got != "PodFailurePolicy" {
+		t.Errorf("reason %s", got)
+	}
+	if got := n.run(t, "get", "job", "twice", "-o", "jsonpath={.status.failed} {.status.succeeded}"); got != "1 1" {
+		t.Errorf("failed and succeeded: %s", got)
+	}
+	logs := strings.Split(strings.TrimSpace(n.run(t, "logs", "-l", "job-name=indexed")), "\n")
+	if len(logs) != 6 {
+		t.Errorf("logs %q", logs)
+	}
+}
+
+func (n *nodeCluster) testStreams(t *testing.T) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	n.job(t, "talks", "echo before; until [ -e "+gate+" ]; do sleep 0.1; done; echo after", nil, nil)
+	pod := n.waitPod(t, "talks")
+	stdout, stderr, code := n.kubectl(t, "from the client", "exec", "-i", pod, "--", "sh", "-c", "cat; echo trouble >&2; exit 9")
+	if stdout != "from the client" || !strings.HasPrefix(stderr, "trouble\n") || code != 9 {
+		t.Errorf("exec: %q, %q, %d", stdout, stderr, code)
+	}
+	if _, stderr, code := n.kubectl(t, "", "exec", pod, "-c", "nobody", "--", "true"); code != 1 || !strings.Contains(stderr, "container nobody is not valid") {
+		t.Errorf("exec in a container that isn't there: %q, %d", stderr, code)
+	}
+	if _, err := exec.LookPath("tar"); err != nil {
+		t.Fatalf("kubectl cp takes tar: %v", err)
+	}
+	local, remote := filepath.Join(t.TempDir(), "local"), filepath.Join(t.TempDir(), "remote")
+	if err := os.WriteFile(local, []byte("copied"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.run(t, "cp", local, pod+":"+remote)
+	n.run(t, "cp", pod+":"+remote, local+".back")
+	if data, err := os.ReadFile(local + ".back"); err != nil || string(data) != "copied" {
+		t.Errorf("kubectl cp: %q, %v", data, err)
+	}
+	type answer struct {
+		stdout, stderr string
+		code           int
+	}
+	followed := make(chan answer, 1)
+	go func() {
+		stdout, stderr, code := n.kubectl(t, "", "logs", "-f", "job/talks")
+		followed <- answer{stdout, stderr, code}
+	}()
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-followed; got.stdout != "before\nafter\n" || got.code != 0 {
+		t.Errorf("logs -f: %+v", got)
+	}
+	n.waitJob(t, "talks", "Complete")
+	if _, stderr, code := n.kubectl(t, "", "exec", pod, "--", "true"); code != 1 || !strings.Contains(stderr, "cannot exec into a container in a completed pod") {
+		t.Errorf("exec in a Pod that has ended: %q, %d", stderr, code)
+	}
+}
+
+// testServiceAccount: the API server gives each Pod a volume with a token, which this node fills.
+func (n *nodeCluster) testServiceAccount(t *testing.T) {
+	n.job(t, "token", "cd /var/run/secrets/kubernetes.io/serviceaccount; cat namespace; test -s token; test -s ca.crt", nil, nil)
+	n.waitJob(t, "token", "Complete")
+	if got := n.run(t, "logs", "job/token"); got != "default" {
+		t.Errorf("namespace %q", got)
+	}
+}
+
+func (n *nodeCluster) testRejection(t *testing.T) {
+	n.apply(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: huge}
+spec:
+  restartPolicy: Never
+  nodeName: `+nodeName+`
+  containers: [{name: main, image: none, command: ["true"], resources: {requests: {cpu: 1k}}}]
+`)
+	n.run(t, "wait", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s", "pod/huge")
+	if got := n.run(t, "get", "pod", "huge", "-o", "jsonpath={.status.reason}"); got != "OutOfcpu" {
+		t.Errorf("reason %s", got)
+	}
+}
+
+func (n *nodeCluster) testTaints(t *testing.T) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	n.job(t, "tainted", "until [ -e "+gate+" ]; do sleep 0.1; done", nil, nil)
+	first := n.waitPod(t, "tainted")
+	n.run(t, "taint", "node", nodeName, "repair=now:NoExecute")
+	// Kubernetes' taint eviction controller deletes the Pod, its Job controller makes another, and nobody takes that.
+	n.run(t, "wait", "--for=delete", "--timeout=90s", "pod/"+first)
+	eventually(t, "a Pod that has to wait", func() bool {
+		return strings.Contains(n.run(t, "get", "pods", "-l", "job-name=tainted", "-o", `jsonpath={.items[*].status.conditions[?(@.type=="PodScheduled")].message}`),
+			"0/1 nodes are available: 1 node(s) had untolerated taint(s).")
+	})
+	n.run(t, "taint", "node", nodeName, "repair-")
+	n.waitPod(t, "tainted")
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.waitJob(t, "tainted", "Complete")
+}
+
+func (n *nodeCluster) testDrain(t *testing.T) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	n.job(t, "drained", "until [ -e "+gate+" ]; do sleep 0.1; done", []string{
+		"podFailurePolicy: {rules: [{action: Ignore, onPodConditions: [{type: DisruptionTarget}]}]}", "backoffLimit: 0",
+	}, nil)
+	first := n.waitPod(t, "drained")
+	n.run(t, "drain", nodeName, "--force", "--timeout=90s")
+	if _, _, code := n.kubectl(t, "", "get", "pod", first); code == 0 {
+		t.Error("the evicted Pod is still there")
+	}
+	n.run(t, "uncordon", nodeName)
+	n.waitPod(t, "drained")
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.waitJob(t, "drained", "Complete")
+}
+
+// testKilledNode: Pods outlive the node's process, and a later one finds how they ended.
+func (n *nodeCluster) testKilledNode(t *testing.T) {
+	diary, gate := filepath.Join(t.TempDir(), "diary"), filepath.Join(t.TempDir(), "gate")
+	n.job(t, "survivor", "echo started >>"+diary+"; until [ -e "+gate+" ]; do sleep 0.1; done; echo ended >>"+diary+"; exit 5", []string{"backoffLimit: 0"}, nil)
+	pod := n.waitPod(t, "survivor")
+	if err := n.node.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the container", func() bool {
+		data, err := os.ReadFile(diary)
+		return err == nil && strings.Contains(string(data), "ended")
+	})
+	if err := n.node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n.waitJob(t, "survivor", "Failed")
+	if got := n.run(t, "get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"); got != "5" {
+		t.Errorf("exit code %s", got)
+	}
+	if data, err := os.ReadFile(diary); err != nil || string(data) != "started\nended\n" {
+		t.Errorf("the machine saw %q, error %v", data, err)
+	}
+}
+
+// testDeletedNode: the Pods of a Node that is gone are given up by Kubernetes. When the machine comes back, it ends what runs of them.
+func (n *nodeCluster) testDeletedNode(t *testing.T) {
+	n.job(t, "orphaned", "sleep "+n.marker+" & wait", []string{"backoffLimit: 3"}, nil)
+	first := n.waitPod(t, "orphaned")
+	eventually(t, "the process", func() bool { return len(processesWith(n.marker)) > 0 })
+	if err := n.node.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	n.run(t, "delete", "node", nodeName)
+	n.run(t, "wait", "--for=delete", "--timeout=200s", "pod/"+first)
+	n.run(t, "delete", "job", "orphaned")
+	if err := n.node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n.run(t, "wait", "--for=create", "--timeout=60s", "node/"+nodeName)
+	eventually(t, "the end of what ran of the Pod", func() bool { return len(processesWith(n.marker)) == 0 })
+	n.job(t, "again", "true", nil, nil)
+	n.waitJob(t, "again", "Complete")
+}
