@@ -22,16 +22,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/jobserver-dev/jobserver/pkg/processlock"
 )
 
 // Dir is a data folder that this process has locked.
 type Dir struct {
 	path string
-	lock *os.File
+	lock *processlock.Lock
 }
 
 // Open creates the folder with mode 0700 where it is missing, locks it and returns it. It is an error, which names the folder, where
@@ -44,36 +42,17 @@ func Open(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("create data folder: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	lock, err := processlock.Acquire(filepath.Join(path, "lock"))
+	var held *processlock.HeldError
+	switch {
+	case errors.As(err, &held) && held.PID != 0:
+		return nil, fmt.Errorf("data folder %s: in use by another server, process %d", path, held.PID)
+	case errors.As(err, &held):
+		return nil, fmt.Errorf("data folder %s: in use by another server", path)
+	case err != nil:
 		return nil, fmt.Errorf("write to data folder: %w", err)
 	}
-	if err := acquire(lock); err != nil {
-		return nil, errors.Join(fmt.Errorf("data folder %s: %w", path, err), lock.Close())
-	}
 	return &Dir{path: path, lock: lock}, nil
-}
-
-// acquire locks the file and writes our process ID into it. The kernel drops the lock with the process, however it ends.
-func acquire(lock *os.File) error {
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return fmt.Errorf("lock: %w", err)
-		}
-		holder := make([]byte, 32)
-		n, _ := lock.ReadAt(holder, 0) // an empty answer is the error's only cost
-		if pid := strings.TrimSpace(string(holder[:n])); pid != "" {
-			return fmt.Errorf("in use by another server, process %s", pid)
-		}
-		return errors.New("in use by another server")
-	}
-	if err := lock.Truncate(0); err != nil {
-		return fmt.Errorf("write lock: %w", err)
-	}
-	if _, err := lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
-		return fmt.Errorf("write lock: %w", err)
-	}
-	return nil
 }
 
 // Path is the folder itself, absolute.
@@ -93,5 +72,5 @@ func (d *Dir) AdminKubeconfig() string { return filepath.Join(d.path, "admin.kub
 
 // Close lets other servers use the folder.
 func (d *Dir) Close() error {
-	return d.lock.Close()
+	return d.lock.Release()
 }

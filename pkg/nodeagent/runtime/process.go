@@ -26,12 +26,12 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/cgroup"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
+	"github.com/jobserver-dev/jobserver/pkg/processlock"
 )
 
 // ProcessConfig is what NewProcess needs.
@@ -53,7 +53,7 @@ type Process struct {
 	endWithAgent   bool
 	onChange       func(types.UID)
 	bootID         string
-	lock           *os.File // the root folder is ours
+	lock           *processlock.Lock // the root folder is ours
 	cgroups        *cgroup.Cgroups
 
 	mu     sync.Mutex
@@ -111,13 +111,13 @@ func NewProcess(config ProcessConfig) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(config.RootDir, "agent.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := processlock.Acquire(filepath.Join(config.RootDir, "agent.lock"))
+	var held *processlock.HeldError
+	if errors.As(err, &held) {
+		return nil, fmt.Errorf("root folder %s belongs to another node agent: %w", config.RootDir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock root folder: %w", err)
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = lock.Close()
-		return nil, fmt.Errorf("root folder %s is in use by another node agent: %w", config.RootDir, err)
 	}
 	return &Process{
 		root: config.RootDir, supervisorPath: config.SupervisorPath, endWithAgent: config.EndWithAgent, onChange: config.OnChange, bootID: bootID, lock: lock,
@@ -136,7 +136,7 @@ func (p *Process) Close() {
 	}
 	p.closed = true
 	p.cgroups.Clean()
-	unlock(p.lock)
+	_ = p.lock.Release() // it ends with the process at the latest
 	for _, pod := range p.pods {
 		for _, attempts := range pod.containers {
 			for _, entry := range attempts {

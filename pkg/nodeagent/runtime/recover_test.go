@@ -54,18 +54,6 @@ func TestRecoverRunningContainer(t *testing.T) {
 	}
 }
 
-// A process that was forked to become a supervisor, and doesn't run its program yet, has every file open that the agent has.
-func TestForkedProcessDoesNotKeepTheFolder(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, t.TempDir())
-	forked, err := syscall.Dup(int(f.lock.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(forked)
-	restart(t, f)
-}
-
 func TestRecoverContainerThatEndedMeanwhile(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, t.TempDir())
