@@ -169,7 +169,10 @@ func (g *gatherer) readyz(ctx context.Context, service *corev1.Service, port int
 	if service.Spec.Type != corev1.ServiceTypeExternalName {
 		return g.get(ctx, fmt.Sprintf("/api/v1/namespaces/%s/services/https:%s:%d/proxy/readyz?verbose", service.Namespace, service.Name, port))
 	}
-	client := &http.Client{Timeout: dialTimeout, Transport: &http.Transport{TLSClientConfig: blindTLS(), DisableKeepAlives: true}}
+	// A server that waits for its etcd takes seconds to say so.
+	client := &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
+		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSClientConfig: blindTLS(), DisableKeepAlives: true,
+	}}
 	return get(ctx, client, "https://"+address+"/readyz?verbose")
 }
 
