@@ -37,6 +37,11 @@ func (c *Cluster) IssueClient(issuer, name string, groups ...string) error {
 	return (*from).issue(c.CertificatePath(name), name, groups, nil)
 }
 
+// IssueServing issues a serving certificate for hosts by the authority of the API server's own, ca.crt.
+func (c *Cluster) IssueServing(name string, hosts ...string) error {
+	return c.certs.serving.issue(c.CertificatePath(name), name, nil, hosts)
+}
+
 // AddAuthority makes a second authority for the purpose of one: the file has both, and certificates are issued by the new one. The API server
 // notices by itself.
 func (c *Cluster) AddAuthority(name string) error {
