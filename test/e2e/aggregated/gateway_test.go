@@ -23,11 +23,11 @@ import (
 	"time"
 )
 
-// dialTimeout bounds the connection to a replica on the loopback.
+// dialTimeout bounds the connection to a server on the loopback.
 const dialTimeout = 5 * time.Second
 
-// gateway stands where a cluster has its network: connections to the Service end here and are carried to a replica that listens. A test
-// can make it swallow everything, as a broken network does.
+// gateway stands where a cluster has its network: connections end here and are carried to a server that listens. A test can make it slow, or
+// have it swallow everything, as a broken network does.
 type gateway struct {
 	listener net.Listener
 
@@ -35,6 +35,7 @@ type gateway struct {
 	addresses []string
 	next      int
 	swallow   bool
+	delay     time.Duration
 	conns     map[net.Conn]struct{}
 }
 
@@ -50,7 +51,7 @@ func newGateway() (*gateway, error) {
 
 func (g *gateway) port() int { return g.listener.Addr().(*net.TCPAddr).Port }
 
-// leadTo says where the replicas listen.
+// leadTo says where the servers listen.
 func (g *gateway) leadTo(addresses ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,10 +69,18 @@ func (g *gateway) setSwallow(on bool) {
 	}
 }
 
-func (g *gateway) swallows() bool {
+// setDelay makes everything late that passes, both ways.
+func (g *gateway) setDelay(delay time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.swallow
+	g.delay = delay
+}
+
+// trouble is what happens to bytes now.
+func (g *gateway) trouble() (swallow bool, delay time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.swallow, g.delay
 }
 
 func (g *gateway) closeAll() {
@@ -106,18 +115,18 @@ func (g *gateway) accept() {
 func (g *gateway) carry(client net.Conn) {
 	g.remember(client)
 	defer g.forget(client)
-	if g.swallows() {
+	if swallow, _ := g.trouble(); swallow {
 		g.pump(nil, client)
 		return
 	}
-	replica := g.dial()
-	if replica == nil {
+	server := g.dial()
+	if server == nil {
 		return
 	}
-	g.remember(replica)
-	defer g.forget(replica)
+	g.remember(server)
+	defer g.forget(server)
 	ended := make(chan struct{}, 2)
-	for _, way := range [][2]net.Conn{{replica, client}, {client, replica}} {
+	for _, way := range [][2]net.Conn{{server, client}, {client, server}} {
 		go func() {
 			g.pump(way[0], way[1])
 			ended <- struct{}{}
@@ -126,7 +135,7 @@ func (g *gateway) carry(client net.Conn) {
 	<-ended
 }
 
-// dial connects to the next replica that listens.
+// dial connects to the next server that listens.
 func (g *gateway) dial() net.Conn {
 	g.mu.Lock()
 	addresses, first := g.addresses, g.next
@@ -145,7 +154,9 @@ func (g *gateway) pump(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		if n > 0 && to != nil && !g.swallows() {
+		swallow, delay := g.trouble()
+		time.Sleep(delay)
+		if n > 0 && to != nil && !swallow {
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}

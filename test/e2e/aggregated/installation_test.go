@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,8 @@ type installation struct {
 	dir     string
 	cluster *cluster.Cluster
 	gateway *gateway
+	// toHost stands between the server and the cluster's API server. Nobody else goes through it.
+	toHost *gateway
 	// servicePort is where the Service leads to: the gateway, or the only replica.
 	servicePort int
 	replicas    []*replica
@@ -139,7 +142,7 @@ func (in *installation) makeClients() error {
 	return nil
 }
 
-// openService finds the port that the Service leads to.
+// openService finds the port that the Service leads to, and opens the way back.
 func (in *installation) openService(noGateway bool) (err error) {
 	if noGateway {
 		in.servicePort, err = freePort()
@@ -149,6 +152,10 @@ func (in *installation) openService(noGateway bool) (err error) {
 		return err
 	}
 	in.servicePort = in.gateway.port()
+	if in.toHost, err = newGateway(); err != nil {
+		return err
+	}
+	in.toHost.leadTo(strings.TrimPrefix(in.cluster.URL(), "https://"))
 	return nil
 }
 
@@ -173,8 +180,10 @@ func (in *installation) stop() error {
 	if in.cluster != nil {
 		errs = append(errs, in.cluster.Stop())
 	}
-	if in.gateway != nil {
-		errs = append(errs, in.gateway.close())
+	for _, gateway := range []*gateway{in.gateway, in.toHost} {
+		if gateway != nil {
+			errs = append(errs, gateway.close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -292,4 +301,12 @@ func eventually(t *testing.T, timeout time.Duration, check func() string) {
 // describeCount says how many there are and should be.
 func describeCount(what string, got, want int) string {
 	return fmt.Sprintf("%s: %d, want %d", what, got, want)
+}
+
+// describeError is what eventually wants of an error.
+func describeError(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }

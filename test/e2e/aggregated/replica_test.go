@@ -83,16 +83,20 @@ func (in *installation) accountKubeconfig() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(in.dir, "account.kubeconfig")
-	return path, in.writeTokenKubeconfig(path, strings.TrimSpace(token))
+	server := in.cluster.URL()
+	if in.toHost != nil {
+		server = fmt.Sprintf("https://127.0.0.1:%d", in.toHost.port())
+	}
+	return path, writeTokenKubeconfig(path, server, in.cluster.CertificatePath("ca.crt"), strings.TrimSpace(token))
 }
 
-// writeTokenKubeconfig writes a kubeconfig by which whoever has the token calls the cluster.
-func (in *installation) writeTokenKubeconfig(path, token string) error {
+// writeTokenKubeconfig writes a kubeconfig by which whoever has the token calls a server. The authority is the file of the server's.
+func writeTokenKubeconfig(path, server, authority, token string) error {
 	type object = map[string]any
 	config, err := json.Marshal(object{
 		"apiVersion":      "v1",
 		"kind":            "Config",
-		"clusters":        []object{{"name": "cluster", "cluster": object{"server": in.cluster.URL(), "certificate-authority": in.cluster.CertificatePath("ca.crt")}}},
+		"clusters":        []object{{"name": "cluster", "cluster": object{"server": server, "certificate-authority": authority}}},
 		"users":           []object{{"name": "user", "user": object{"token": token}}},
 		"contexts":        []object{{"name": "cluster", "context": object{"cluster": "cluster", "user": "user"}}},
 		"current-context": "cluster",

@@ -1,0 +1,105 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package aggregated
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jobserver-dev/jobserver/test/e2e/cluster"
+)
+
+// etcdMembers is an etcd cluster of the server's own.
+type etcdMembers struct {
+	members []*cluster.Process
+	clients []string
+}
+
+// startEtcd starts an etcd cluster, which ends with the test.
+func startEtcd(t *testing.T, count int) *etcdMembers {
+	t.Helper()
+	e := &etcdMembers{}
+	var peers, initial []string
+	for i := range count {
+		client, peer := mustFreePort(t), mustFreePort(t)
+		e.clients = append(e.clients, fmt.Sprintf("http://127.0.0.1:%d", client))
+		peers = append(peers, fmt.Sprintf("http://127.0.0.1:%d", peer))
+		initial = append(initial, fmt.Sprintf("m%d=%s", i, peers[i]))
+	}
+	dir := t.TempDir()
+	for i := range count {
+		name := fmt.Sprintf("m%d", i)
+		e.members = append(e.members, &cluster.Process{
+			Name: "etcd " + name, Path: filepath.Join(*binariesPath, "etcd"), LogPath: filepath.Join(dir, name+".log"),
+			Args: []string{
+				"--name=" + name, "--data-dir=" + filepath.Join(dir, name), "--log-level=warn", "--unsafe-no-fsync",
+				"--listen-client-urls=" + e.clients[i], "--advertise-client-urls=" + e.clients[i],
+				"--listen-peer-urls=" + peers[i], "--initial-advertise-peer-urls=" + peers[i],
+				"--initial-cluster=" + strings.Join(initial, ","),
+			},
+		})
+		t.Cleanup(func() {
+			if err := e.members[i].Kill(); err != nil {
+				t.Error(err)
+			}
+		})
+		e.start(t, i)
+	}
+	for i := range count {
+		e.waitHealthy(t, i)
+	}
+	return e
+}
+
+func (e *etcdMembers) start(t *testing.T, i int) {
+	t.Helper()
+	if err := e.members[i].Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (e *etcdMembers) waitHealthy(t *testing.T, i int) {
+	t.Helper()
+	client := http.Client{Timeout: 5 * time.Second}
+	eventually(t, waitLong, func() string {
+		response, err := client.Get(e.clients[i] + "/health")
+		if err != nil {
+			return err.Error()
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return response.Status
+		}
+		return ""
+	})
+}
+
+// flag is the flag by which the server uses this etcd.
+func (e *etcdMembers) flag() string { return "--etcd-servers=" + strings.Join(e.clients, ",") }
+
+func mustFreePort(t *testing.T) int {
+	t.Helper()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
