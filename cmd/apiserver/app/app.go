@@ -28,6 +28,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
+	// Gives --logging-format its second format.
+	_ "k8s.io/component-base/logs/json/register"
 	"k8s.io/component-base/version"
 
 	"github.com/jobserver-dev/jobserver/cmd/apiserver/app/options"
