@@ -37,6 +37,9 @@ type ledger struct {
 	// endedWell and endedBadly are the Pods that ended by themselves: neither deleted nor disrupted.
 	endedWell, endedBadly sets.Set[types.UID]
 
+	// disrupted are the Pods that were evicted or lost while they were active.
+	disrupted sets.Set[types.UID]
+
 	// stopped are the Pods that the controller wanted to delete; how they end is no matter any more.
 	stopped sets.Set[types.UID]
 
@@ -54,7 +57,7 @@ func newLedger() *ledger {
 	return &ledger{
 		succeeded: sets.New[types.UID](), failed: sets.New[types.UID](),
 		endedWell: sets.New[types.UID](), endedBadly: sets.New[types.UID](),
-		stopped: sets.New[types.UID](), stripped: sets.New[types.UID](), index: map[types.UID]int{},
+		disrupted: sets.New[types.UID](), stopped: sets.New[types.UID](), stripped: sets.New[types.UID](), index: map[types.UID]int{},
 	}
 }
 
@@ -127,6 +130,9 @@ func (w *world) checkCounted(old, status batchv1.JobStatus) {
 		}
 		if pod := w.pods[uid]; (pod == nil || len(pod.Finalizers) == 0) && !w.ledger.stripped.Has(uid) {
 			w.t.Fatalf("%s is counted without a finalizer", uid)
+		}
+		if failed.Has(uid) && w.ledger.disrupted.Has(uid) && ignoresDisruptions(w.job) && w.job.Spec.PodFailurePolicy == nil && interimCondition(&status) == nil {
+			w.t.Fatalf("%s counts as failed although it was disrupted", uid)
 		}
 	}
 	for uid := range before.Difference(after) {
@@ -211,6 +217,9 @@ func (w *world) checkCreate(pod *corev1.Pod) {
 	active := w.sortedPods(isActive)
 	if len(active) >= int(*w.job.Spec.Parallelism) {
 		w.t.Fatalf("a Pod is created although %d of %d are active", len(active), *w.job.Spec.Parallelism)
+	}
+	if terminating := w.sortedPods(isTerminating); replacesOnlyEnded(w.job) && len(active)+len(terminating) >= int(*w.job.Spec.Parallelism) {
+		w.t.Fatalf("a Pod is created although %d of %d are active and %d terminate", len(active), *w.job.Spec.Parallelism, len(terminating))
 	}
 	if !isIndexed(w.job) {
 		return

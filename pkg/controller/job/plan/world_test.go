@@ -148,6 +148,7 @@ func restarts(pod *corev1.Pod) int32 {
 
 // disrupt evicts the Pod; if its node is lost, the Pod garbage collector fails it first.
 func (w *world) disrupt(pod *corev1.Pod, lost bool) {
+	w.ledger.disrupted.Insert(pod.UID)
 	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue})
 	if lost {
 		pod.Status.Phase = corev1.PodFailed
