@@ -17,7 +17,6 @@ limitations under the License.
 package job
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -246,26 +245,5 @@ func TestIgnoredFailureIsCountedOnce(t *testing.T) {
 	}
 	if status := e.job().Status; status.Failed != 0 {
 		t.Errorf("status.failed is %d, want 0", status.Failed)
-	}
-}
-
-// BenchmarkSyncWithoutNews measures a sync that finds nothing to do; the aim is 20 µs per Pod.
-func BenchmarkSyncWithoutNews(b *testing.B) {
-	for _, pods := range []int32{1, 100, 1000} {
-		b.Run(fmt.Sprintf("pods=%d", pods), func(b *testing.B) {
-			e := newEnv(b)
-			e.create(newJob(sized(pods, pods), indexed))
-			for int32(len(e.activePods())) < pods || e.job().Status.Active < pods {
-				e.mustSync()
-			}
-			e.settled()
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := e.syncStale(); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(pods), "ns/pod")
-		})
 	}
 }

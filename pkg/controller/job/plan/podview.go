@@ -36,13 +36,13 @@ var readAnnotations = []string{
 // claim it: labels and owner references. Computing a plan with trimmed Pods gives the same plan, so a cache need not hold
 // more. What is equal in many Pods they share. So the result is not to be modified; pod stays as it is.
 func TrimPod(pod *corev1.Pod) *corev1.Pod {
-	owner := metav1.GetControllerOfNoCopy(pod)
-	labels := shareLabels(pod.Labels, owner)
+	owners := shareOwners(pod.OwnerReferences)
+	labels := shareLabelSet(shareLabels(pod.Labels, controllerIn(owners)))
 	return &corev1.Pod{
 		TypeMeta: pod.TypeMeta,
 		ObjectMeta: metav1.ObjectMeta{
 			Name:                       pod.Name,
-			Namespace:                  pod.Namespace,
+			Namespace:                  shareString(pod.Namespace),
 			UID:                        pod.UID,
 			ResourceVersion:            pod.ResourceVersion,
 			CreationTimestamp:          pod.CreationTimestamp,
@@ -50,16 +50,16 @@ func TrimPod(pod *corev1.Pod) *corev1.Pod {
 			DeletionGracePeriodSeconds: pod.DeletionGracePeriodSeconds,
 			Labels:                     labels,
 			Annotations:                trimAnnotations(pod.Annotations, labels),
-			OwnerReferences:            pod.OwnerReferences,
+			OwnerReferences:            owners,
 			Finalizers:                 shareFinalizers(pod.Finalizers),
 		},
 		Spec: corev1.PodSpec{
-			NodeName:       pod.Spec.NodeName,
+			NodeName:       shareString(pod.Spec.NodeName),
 			InitContainers: trimSidecars(pod.Spec.InitContainers),
 		},
 		Status: corev1.PodStatus{
 			Phase:                 shared(pod.Status.Phase),
-			Conditions:            trimConditions(pod.Status.Conditions),
+			Conditions:            trimConditions(pod),
 			ContainerStatuses:     trimStatuses(pod.Status.ContainerStatuses),
 			InitContainerStatuses: trimStatuses(pod.Status.InitContainerStatuses),
 		},
@@ -158,20 +158,23 @@ func trimSidecars(containers []corev1.Container) []corev1.Container {
 	return kept
 }
 
-// trimConditions keeps conditions of all types, which a podFailurePolicy can name.
-func trimConditions(conditions []corev1.PodCondition) []corev1.PodCondition {
-	if len(conditions) == 0 {
-		return nil
-	}
-	kept := make([]corev1.PodCondition, len(conditions))
+// trimConditions keeps conditions of all types, which a podFailurePolicy can name. Those of a Pod that has succeeded are not asked, but for
+// what tells of a disruption, which others ask. When the Pod was ready matters while it may run, and where nothing else says when it ended.
+func trimConditions(pod *corev1.Pod) []corev1.PodCondition {
+	conditions := pod.Status.Conditions
+	endKnown := hasEnded(pod) && !containersFinishTime(pod).IsZero()
+	kept := make([]corev1.PodCondition, 0, len(conditions))
 	for i := range conditions {
-		kept[i].Type = shared(conditions[i].Type)
-		kept[i].Status = shared(conditions[i].Status)
-		if kept[i].Type == corev1.PodReady {
-			kept[i].LastTransitionTime = conditions[i].LastTransitionTime
+		condition := corev1.PodCondition{Type: shared(conditions[i].Type), Status: shared(conditions[i].Status)}
+		if endKnown && pod.Status.Phase == corev1.PodSucceeded && condition.Type != corev1.DisruptionTarget {
+			continue
 		}
+		if condition.Type == corev1.PodReady && !endKnown {
+			condition.LastTransitionTime = conditions[i].LastTransitionTime
+		}
+		kept = append(kept, condition)
 	}
-	return kept
+	return shareConditions(kept)
 }
 
 func trimStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
@@ -180,10 +183,10 @@ func trimStatuses(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
 	}
 	kept := make([]corev1.ContainerStatus, len(statuses))
 	for i := range statuses {
-		kept[i].Name, kept[i].RestartCount = statuses[i].Name, statuses[i].RestartCount
+		kept[i].Name, kept[i].RestartCount = shareString(statuses[i].Name), statuses[i].RestartCount
 		if ended := statuses[i].State.Terminated; ended != nil {
 			kept[i].State.Terminated = &corev1.ContainerStateTerminated{ExitCode: ended.ExitCode, FinishedAt: ended.FinishedAt}
 		}
 	}
-	return kept
+	return shareStatuses(kept)
 }

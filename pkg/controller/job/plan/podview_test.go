@@ -86,3 +86,60 @@ func TestTrimPodSharesLabels(t *testing.T) {
 		})
 	}
 }
+
+// TestTrimPodOfSuccess: how a Pod was that has succeeded is asked no more, but for a disruption.
+func TestTrimPodOfSuccess(t *testing.T) {
+	t.Parallel()
+	full := makePod("p").ready(2).disrupted().succeeded(5).obj()
+	want := []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}
+	if diff := cmp.Diff(want, TrimPod(full).Status.Conditions); diff != "" {
+		t.Errorf("conditions (-want +got):\n%s", diff)
+	}
+	// Where no container says when it ended, its readiness does.
+	full.Status.ContainerStatuses = nil
+	if got := TrimPod(full); !finishTime(got).Equal(finishTime(full)) {
+		t.Errorf("finished at %v, want %v", finishTime(got), finishTime(full))
+	}
+}
+
+// TestTrimPodShares: what is equal in two Pods is in memory once, and only that.
+func TestTrimPodShares(t *testing.T) {
+	t.Parallel()
+	makeFull := func() *corev1.Pod {
+		pod := makePod("p").ready(2).node("node").obj()
+		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "Job", Name: "j", UID: "TestTrimPodShares", Controller: new(true)}}
+		pod.Labels = map[string]string{"app": "TestTrimPodShares"}
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main"}}
+		return pod
+	}
+	first, second := TrimPod(makeFull()), TrimPod(makeFull())
+	if &first.OwnerReferences[0] != &second.OwnerReferences[0] || &first.Status.Conditions[0] != &second.Status.Conditions[0] ||
+		&first.Status.ContainerStatuses[0] != &second.Status.ContainerStatuses[0] {
+		t.Error("equal owners, conditions or statuses are in memory twice")
+	}
+	for name, change := range map[string]func(*corev1.Pod){
+		"owner's controller flag": func(pod *corev1.Pod) { pod.OwnerReferences[0].Controller = new(false) },
+		"no owner":                func(pod *corev1.Pod) { pod.OwnerReferences = nil },
+		"label":                   func(pod *corev1.Pod) { pod.Labels["app"] = "other" },
+		"further label":           func(pod *corev1.Pod) { pod.Labels["tier"] = "TestTrimPodShares" },
+		"condition":               func(pod *corev1.Pod) { pod.Status.Conditions[0].Status = corev1.ConditionFalse },
+		"time of readiness":       func(pod *corev1.Pod) { pod.Status.Conditions[0].LastTransitionTime = at(3) },
+		"restarts":                func(pod *corev1.Pod) { pod.Status.ContainerStatuses[0].RestartCount = 1 },
+		"exit code": func(pod *corev1.Pod) {
+			pod.Status.ContainerStatuses[0].State.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1}
+		},
+	} {
+		full := makeFull()
+		change(full)
+		got := TrimPod(full)
+		if diff := cmp.Diff(full.Labels, got.Labels); diff != "" {
+			t.Errorf("%s: labels (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(full.OwnerReferences, got.OwnerReferences); diff != "" {
+			t.Errorf("%s: owners (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(full.Status, got.Status); diff != "" {
+			t.Errorf("%s: status (-want +got):\n%s", name, diff)
+		}
+	}
+}
