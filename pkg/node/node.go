@@ -73,6 +73,8 @@ type Options struct {
 	ReviewTokens, AllowAll bool
 	// MaxPods is how many Pods the node takes; 0: as many as the node agent's default.
 	MaxPods int
+	// ContainerLogs bound what is kept of what containers print.
+	ContainerLogs nodeagent.LogLimits
 	// Labels and Taints are the Node's: see nodeagent.Registration.
 	Labels map[string]string
 	Taints []corev1.Taint
@@ -128,6 +130,7 @@ func New(options Options) (_ *Node, err error) {
 		Client:         client,
 		SupervisorPath: options.Supervisor,
 		MaxPods:        options.MaxPods,
+		Logs:           options.ContainerLogs,
 		Version:        version.Get().GitVersion,
 		Schedule:       options.SchedulePods,
 		Registration: nodeagent.Registration{

@@ -70,6 +70,8 @@ type Config struct {
 	EndWithProcess bool
 	// MaxPods is how many Pods the node takes; 0: 1000.
 	MaxPods int
+	// Logs bound what is kept of what containers print.
+	Logs LogLimits
 	// VolumeRefresh is how often a volume that shows configMaps, secrets, tokens or fields is brought up to date while a container may read it, give
 	// or take a quarter; 0: 20 s.
 	VolumeRefresh time.Duration
@@ -119,7 +121,7 @@ func (c *Config) complete() error {
 	if c.Workers == 0 {
 		c.Workers = defaultWorkers
 	}
-	return nil
+	return c.Logs.complete()
 }
 
 // Agent is one node. Make it with New.
@@ -164,7 +166,8 @@ func New(config Config) (*Agent, error) {
 		config: config, states: map[types.UID]*podState{}, prober: probe.New(), tokens: newTokenCache(config.Client, config.Clock), tainted: make(chan struct{}, 1),
 	}
 	processes, err := runtime.NewProcess(runtime.ProcessConfig{
-		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, EndWithAgent: config.EndWithProcess, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
+		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, EndWithAgent: config.EndWithProcess,
+		LogMaxSize: config.Logs.MaxSize, LogMaxFiles: config.Logs.MaxFiles, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -35,11 +34,11 @@ func (a *Agent) Attach(ctx context.Context, pod *corev1.Pod, container string, s
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(a.runtime.LogPath(target.id))
+	source, err := a.openLog(target.id)
 	if err != nil {
 		return fmt.Errorf("attach to container %q: %w", container, err)
 	}
-	defer file.Close()
+	defer source.Close()
 	if streams.Stdin != nil {
 		go func() { _, _ = io.Copy(io.Discard, streams.Stdin) }() // ends with the connection
 	}
@@ -51,5 +50,5 @@ func (a *Agent) Attach(ctx context.Context, pod *corev1.Pod, container string, s
 	if streams.Stderr != nil {
 		options.stderr = streams.Stderr
 	}
-	return readLog(ctx, file, options)
+	return readLog(ctx, source, options)
 }

@@ -23,7 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -64,16 +63,12 @@ type logOptions struct {
 // errLimit ends a copy that has reached its limit.
 var errLimit = errors.New("limit reached")
 
-// readLog copies the log in file, which is in the CRI's format, as options ask for it. It returns when it is at the log's end, and with an
+// readLog copies a log, which is in the CRI's format, as options ask for it. It returns when it is at the log's end, and with an
 // error where reading or writing fails or ctx ends.
-func readLog(ctx context.Context, file *os.File, options logOptions) error {
+func readLog(ctx context.Context, source *logSource, options logOptions) error {
 	left := int64(-1)
 	if options.tail != nil {
-		start, err := tailStart(file, *options.tail)
-		if err == nil {
-			_, err = file.Seek(start, io.SeekStart)
-		}
-		if err != nil {
+		if err := source.seekTail(*options.tail); err != nil {
 			return fmt.Errorf("find the end of the log: %w", err)
 		}
 		if options.ended == nil {
@@ -82,7 +77,7 @@ func readLog(ctx context.Context, file *os.File, options logOptions) error {
 	}
 	var (
 		target  = &logCopy{options: options, lineStart: true}
-		reader  = bufio.NewReader(file)
+		reader  = bufio.NewReader(source)
 		entry   []byte
 		waiting = followMin
 		atEnd   = options.ended == nil
@@ -201,34 +196,4 @@ func parseEntry(line []byte) (logEntry, error) {
 		entry.content = bytes.TrimSuffix(entry.content, []byte{'\n'})
 	}
 	return entry, nil
-}
-
-// tailBlock is how much is read at a time in search of the last lines.
-const tailBlock = 16 << 10
-
-// tailStart returns where the last count whole lines of the file begin. What follows the last newline is no line.
-func tailStart(file *os.File, count int64) (int64, error) {
-	end, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return 0, err
-	}
-	block := make([]byte, tailBlock)
-	for end > 0 {
-		size := min(end, tailBlock)
-		if _, err := file.ReadAt(block[:size], end-size); err != nil {
-			return 0, err
-		}
-		for i := size - 1; i >= 0; i-- {
-			if block[i] != '\n' {
-				continue
-			}
-			// The newline of the line before the first one wanted.
-			if count == 0 {
-				return end - size + i + 1, nil
-			}
-			count--
-		}
-		end -= size
-	}
-	return 0, nil
 }

@@ -25,12 +25,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/cri-client/pkg/logs"
+
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
 // randomLog is a log of whole lines and parts of both streams, a second apart from one another.
@@ -47,6 +51,26 @@ func randomLog(random *rand.Rand, begin time.Time) string {
 	return log.String()
 }
 
+// splitLog writes a log into one file or several.
+func splitLog(t *testing.T, random *rand.Rand, log string) func() ([]runtime.LogFile, error) {
+	t.Helper()
+	var files []runtime.LogFile
+	folder := t.TempDir()
+	for number := 0; number == 0 || log != ""; number++ {
+		content := log
+		if lines := strings.SplitAfter(log, "\n"); len(lines) > 2 && random.IntN(3) > 0 {
+			content = strings.Join(lines[:random.IntN(len(lines))], "")
+		}
+		log = log[len(content):]
+		path := fmt.Sprintf("%s/0.log.%d", folder, number)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, runtime.LogFile{Number: number, Path: path})
+	}
+	return func() ([]runtime.LogFile, error) { return files, nil }
+}
+
 // The library that a kubelet reads logs with says what each option means.
 func TestReadLogAsKubelet(t *testing.T) {
 	t.Parallel()
@@ -54,7 +78,8 @@ func TestReadLogAsKubelet(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		path := filepath.Join(t.TempDir(), "0.log")
-		if err := os.WriteFile(path, []byte(randomLog(random, begin)), 0o600); err != nil {
+		log := randomLog(random, begin)
+		if err := os.WriteFile(path, []byte(log), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		theirs := &logs.LogOptions{Timestamp: random.IntN(2) == 0}
@@ -87,14 +112,14 @@ func TestReadLogAsKubelet(t *testing.T) {
 			t.Fatal(err)
 		}
 		ours.stdout, ours.stderr = writers(&got, streams)
-		file, err := os.Open(path)
+		source, err := openLog(splitLog(t, random, log))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := readLog(t.Context(), file, ours); err != nil {
+		if err := readLog(t.Context(), source, ours); err != nil {
 			t.Error(err)
 		}
-		_ = file.Close()
+		_ = source.Close()
 		for i, stream := range []string{"stdout", "stderr"} {
 			if diff := cmp.Diff(want[i].String(), got[i].String()); diff != "" {
 				t.Fatalf("seed %d: %s differs from a kubelet's (-kubelet +ours):\n%s", seed, stream, diff)
@@ -106,28 +131,44 @@ func TestReadLogAsKubelet(t *testing.T) {
 func TestReadLogFollows(t *testing.T) {
 	t.Parallel()
 	const stamp = "2026-01-02T03:04:05.000000006Z"
-	path := filepath.Join(t.TempDir(), "0.log")
-	writer, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
+	folder := t.TempDir()
+	var mu sync.Mutex
+	var files []runtime.LogFile
+	var writer *os.File
+	begin := func(number int) {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		path := fmt.Sprintf("%s/0.log.%d", folder, number)
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = file.Close() })
+		writer = file
+		files = append(files, runtime.LogFile{Number: number, Path: path})
 	}
-	defer writer.Close()
 	write := func(text string) {
 		t.Helper()
 		if _, err := writer.WriteString(text); err != nil {
 			t.Fatal(err)
 		}
 	}
+	begin(0)
 	write(stamp + " stdout F zero\n" + stamp + " stdout F one\n")
-	file, err := os.Open(path)
+	source, err := openLog(func() ([]runtime.LogFile, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(files), nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer source.Close()
 	reader, target := io.Pipe()
 	ended := make(chan struct{})
 	options := logOptions{tail: new(int64(1)), limit: math.MaxInt64, stdout: target, stderr: target, ended: ended}
-	go func() { _ = target.CloseWithError(readLog(t.Context(), file, options)) }()
+	go func() { _ = target.CloseWithError(readLog(t.Context(), source, options)) }()
 	expect := func(want string) {
 		t.Helper()
 		got := make([]byte, len(want))
@@ -140,6 +181,19 @@ func TestReadLogFollows(t *testing.T) {
 	write("ut P tw")
 	write("o\n" + stamp + " stderr F x\nno entry\n")
 	expect("twox\n")
+	write(stamp + " stdout F end of a file\n")
+	begin(1)
+	write(stamp + " stdout F next file\n")
+	begin(2)
+	expect("end of a file\nnext file\n")
+	write(stamp + " stdout F third file\n")
+	expect("third file\n")
+	mu.Lock()
+	files = nil // deleted: it was read to its end, and the next one is number 7
+	mu.Unlock()
+	begin(7)
+	write(stamp + " stdout F much later\n")
+	expect("much later\n")
 	// What is written right before the end is read too, even the torn entry of a full disk.
 	write(stamp + " stdout F last\n" + stamp + " stdout F to")
 	close(ended)

@@ -17,11 +17,11 @@ limitations under the License.
 package nodeagent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +29,23 @@ import (
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
+
+// LogLimits bound the log of one attempt at a container. Zero values stand for a kubelet's defaults.
+type LogLimits struct {
+	// MaxSize is the size in bytes from which on the log goes on in another file; 0: 10 MiB.
+	MaxSize int64
+	// MaxFiles is how many files are kept, at least 2; 0: 5.
+	MaxFiles int
+}
+
+// complete fills in defaults and checks the rest.
+func (l *LogLimits) complete() error {
+	l.MaxSize, l.MaxFiles = cmp.Or(l.MaxSize, 10<<20), cmp.Or(l.MaxFiles, 5)
+	if l.MaxSize < 0 || l.MaxFiles < 2 {
+		return fmt.Errorf("of a log at least 2 files of more than 0 bytes are kept, not %d of %d", l.MaxFiles, l.MaxSize)
+	}
+	return nil
+}
 
 // OpenLog returns what a container of the Pod printed, as opts ask for it: see logread.go. The caller has resolved
 // and validated the container's name and the options. With Follow the reader ends when the container does. The reader must be
@@ -41,7 +58,7 @@ func (a *Agent) OpenLog(ctx context.Context, pod *corev1.Pod, container string, 
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(a.runtime.LogPath(id))
+	source, err := a.openLog(id)
 	if err != nil {
 		return nil, apierrors.NewInternalError(fmt.Errorf("log of container %q in pod %q: %w", container, pod.Name, err))
 	}
@@ -56,8 +73,8 @@ func (a *Agent) OpenLog(ctx context.Context, pod *corev1.Pod, container string, 
 	go func() {
 		defer cancel()
 		defer stop()
-		defer file.Close()
-		_ = writer.CloseWithError(readLog(ctx, file, options))
+		defer source.Close()
+		_ = writer.CloseWithError(readLog(ctx, source, options))
 	}()
 	return &logReader{PipeReader: reader, cancel: cancel}, nil
 }

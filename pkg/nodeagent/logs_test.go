@@ -17,6 +17,7 @@ limitations under the License.
 package nodeagent
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -173,5 +174,46 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := io.ReadAll(reader); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
+	}
+}
+
+func TestLogInSeveralFiles(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.stopAgent()
+	c.config.Logs = LogLimits{MaxSize: 64 << 10, MaxFiles: 3}
+	c.startAgent(t)
+	pod := c.create(t, shellPod("talks", "seq -f 'line %g' 10000; until [ -e go ]; do sleep 0.01; done; seq -f 'line %g' 10001 20000"))
+	c.waitPhase(t, "talks", corev1.PodRunning)
+	reader, err := c.agent.OpenLog(t.Context(), pod, "main", &corev1.PodLogOptions{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() && lines.Text() != "line 10000" {
+	}
+	if err := os.WriteFile(c.agent.runtime.WorkingDir(pod.UID)+"/go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	last := ""
+	for lines.Scan() {
+		last = lines.Text()
+	}
+	if last != "line 20000" {
+		t.Errorf("the last line that was followed is %q", last)
+	}
+	c.waitPhase(t, "talks", corev1.PodSucceeded)
+	kept := strings.Split(strings.TrimSpace(c.log(t, "talks", nil)), "\n")
+	if len(kept) < 2000 || len(kept) > 6000 {
+		t.Errorf("%d lines are kept, want what is in 2 or 3 files of 64 KiB", len(kept))
+	}
+	for i, line := range kept {
+		if want := fmt.Sprintf("line %d", 20000-len(kept)+i+1); line != want {
+			t.Fatalf("line %d of the log is %q, want %q", i, line, want)
+		}
+	}
+	if got, want := c.log(t, "talks", &corev1.PodLogOptions{TailLines: new(int64(1900))}), strings.Join(kept[len(kept)-min(1900, len(kept)):], "\n")+"\n"; got != want {
+		t.Errorf("the last 1900 lines are %d bytes, want %d", len(got), len(want))
 	}
 }

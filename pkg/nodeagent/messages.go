@@ -20,7 +20,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"path"
 	"strings"
 
@@ -78,14 +77,14 @@ func cutMessage(pod *corev1.Pod, message string) string {
 
 // logTail is the end of an attempt's log, as a termination message. A log that can't be read gives none.
 func (a *Agent) logTail(id runtime.ID) string {
-	file, err := os.Open(a.runtime.LogPath(id))
+	source, err := a.openLog(id)
 	if err != nil {
 		return ""
 	}
-	defer file.Close()
+	defer source.Close()
 	tail := &tailBuffer{}
 	options := logOptions{tail: new(int64(messageLogLines)), limit: math.MaxInt64, stdout: tail, stderr: tail}
-	if err := readLog(context.Background(), file, options); err != nil {
+	if err := readLog(context.Background(), source, options); err != nil {
 		return ""
 	}
 	return string(tail.data)

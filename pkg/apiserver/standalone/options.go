@@ -27,6 +27,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 )
 
@@ -72,6 +73,9 @@ type Options struct {
 
 	// NodeName is the name of the Node. Empty: the host name.
 	NodeName string
+
+	// ContainerLogs bound what is kept of what containers print.
+	ContainerLogs nodeagent.LogLimits
 
 	// EndPodsWithProcess has Pods end when this process does, even if it is killed. Without it they go on.
 	EndPodsWithProcess bool

@@ -172,6 +172,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options) (ma
 		Client:         nodeClient,
 		SupervisorPath: options.Supervisor,
 		EndWithProcess: options.EndPodsWithProcess,
+		Logs:           options.ContainerLogs,
 		Schedule:       true,
 		Version:        version.Get().GitVersion,
 	})

@@ -81,14 +81,6 @@ func (p *Process) path(id ID, suffix string) string {
 	return filepath.Join(p.containerDir(id), strconv.Itoa(id.Attempt)+suffix)
 }
 
-// LogPath implements Runtime.
-func (p *Process) LogPath(id ID) string { return p.path(id, supervisor.SuffixLog) }
-
-// Attempts implements Runtime.
-func (p *Process) Attempts(podUID types.UID, container string) ([]int, error) {
-	return attempts(filepath.Join(p.podDir(podUID), container), supervisor.SuffixLog)
-}
-
 // attempts lists the numbers of the files with one of the suffixes, in rising order.
 func attempts(dir string, suffixes ...string) ([]int, error) {
 	entries, err := os.ReadDir(dir)
@@ -120,8 +112,17 @@ func (p *Process) removeAttempt(id ID) error {
 			return fmt.Errorf("remove old attempt: %w", err)
 		}
 	}
+	files, err := p.LogFiles(id)
+	if err != nil {
+		return fmt.Errorf("remove old attempt: %w", err)
+	}
+	for _, file := range files {
+		if err := os.Remove(file.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove old attempt: %w", err)
+		}
+	}
 	for _, suffix := range []string{
-		supervisor.SuffixControl, supervisor.SuffixStop, supervisor.SuffixLog, supervisor.SuffixMessage, supervisor.SuffixExit, supervisor.SuffixRunning, supervisor.SuffixIntent,
+		supervisor.SuffixControl, supervisor.SuffixStop, supervisor.SuffixMessage, supervisor.SuffixExit, supervisor.SuffixRunning, supervisor.SuffixIntent,
 	} {
 		if err := os.Remove(p.path(id, suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove old attempt: %w", err)

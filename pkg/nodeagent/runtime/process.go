@@ -42,6 +42,9 @@ type ProcessConfig struct {
 	SupervisorPath string
 	// EndWithAgent has containers end, with their grace periods, when this process does, even if it is killed. Without it they go on.
 	EndWithAgent bool
+	// LogMaxSize is the size in bytes from which on a log goes on in another file, LogMaxFiles how many of them are kept, at least 2; zero: there is one.
+	LogMaxSize  int64
+	LogMaxFiles int
 	// OnChange is called when a container of the Pod has ended. It must not block.
 	OnChange func(podUID types.UID)
 }
@@ -55,6 +58,8 @@ type Process struct {
 	bootID         string
 	lock           *processlock.Lock // the root folder is ours
 	cgroups        *cgroup.Cgroups
+	logMaxSize     int64
+	logMaxFiles    int
 
 	mu     sync.Mutex
 	pods   map[types.UID]*podEntry
@@ -121,8 +126,8 @@ func NewProcess(config ProcessConfig) (*Process, error) {
 	}
 	return &Process{
 		root: config.RootDir, supervisorPath: config.SupervisorPath, endWithAgent: config.EndWithAgent, onChange: config.OnChange, bootID: bootID, lock: lock,
-		cgroups: cgroup.Find(config.RootDir),
-		pods:    map[types.UID]*podEntry{},
+		cgroups: cgroup.Find(config.RootDir), logMaxSize: config.LogMaxSize, logMaxFiles: config.LogMaxFiles,
+		pods: map[types.UID]*podEntry{},
 	}, nil
 }
 

@@ -122,7 +122,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 
 func (f *fixture) log(t *testing.T, id ID) string {
 	t.Helper()
-	data, err := os.ReadFile(f.LogPath(id))
+	data, err := os.ReadFile(f.path(id, supervisor.SuffixLog))
 	if err != nil {
 		t.Fatal(err)
 	}

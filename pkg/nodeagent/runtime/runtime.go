@@ -66,8 +66,9 @@ type Runtime interface {
 	Exec(ctx context.Context, id ID, command Command) (code int, err error)
 	// Message returns the end of what the attempt wrote to its MessagePath, at most limit bytes of it.
 	Message(id ID, limit int64) (string, error)
-	// LogPath is where the output of an attempt is, in the log format of the CRI. The file may not exist.
-	LogPath(id ID) string
+	// LogFiles lists the files that hold the output of an attempt, in the log format of the CRI, in the order of their being written. The last one may be
+	// being written to, and the first one be deleted at any time.
+	LogFiles(id ID) ([]LogFile, error)
 	// Done returns a channel that is closed once the attempt has ended and its log is complete. Of an attempt that isn't known, one of a
 	// Pod forgotten say, it is closed already.
 	Done(id ID) <-chan struct{}

@@ -64,6 +64,8 @@ type Node struct {
 	KubeAPIQPS     float32
 	KubeAPIBurst   int
 
+	ContainerLogs *ContainerLogs
+
 	Logs *logs.Options
 }
 
@@ -76,6 +78,7 @@ func NewNode() *Node {
 		Authorization: authorizationWebhook,
 		KubeAPIQPS:    50,
 		KubeAPIBurst:  100,
+		ContainerLogs: NewContainerLogs(),
 		Logs:          logs.NewOptions(),
 	}
 }
@@ -98,6 +101,7 @@ func (n *Node) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&n.MaxPods, "max-pods", n.MaxPods, "Number of Pods that the node takes. 0 stands for 1000: a Pod here is a process.")
 	flags.BoolVar(&n.SchedulePods, "schedule-pods", n.SchedulePods, "Bind Pods that have no node to this one as far as they fit. For clusters without a scheduler; with several such nodes the first one wins.")
 	addStopPodsOnExit(flags, &n.StopPodsOnExit)
+	n.ContainerLogs.AddFlags(flags)
 	flags.Float32Var(&n.KubeAPIQPS, "kube-api-qps", n.KubeAPIQPS, "Requests per second to the API server, in the long run.")
 	flags.IntVar(&n.KubeAPIBurst, "kube-api-burst", n.KubeAPIBurst, "Requests to the API server that may be sent at once.")
 	logsapi.AddFlags(n.Logs, flags)
@@ -147,6 +151,7 @@ func (n *Node) Validate() error {
 	if n.KubeAPIQPS <= 0 || n.KubeAPIBurst <= 0 {
 		errs = append(errs, fmt.Errorf("--kube-api-qps, --kube-api-burst: %v and %d must be greater than 0", n.KubeAPIQPS, n.KubeAPIBurst))
 	}
+	errs = append(errs, n.ContainerLogs.Validate()...)
 	errs = append(errs, n.validateLabels()...)
 	if _, err := parseTaints(n.Taints); err != nil {
 		errs = append(errs, err)
@@ -218,5 +223,6 @@ func (n *Node) Options() (node.Options, error) {
 		CertFile: n.CertFile, KeyFile: n.KeyFile, ClientCAFile: n.ClientCAFile,
 		ReviewTokens: n.ReviewTokens, AllowAll: n.Authorization == authorizationAlwaysAllow,
 		MaxPods: n.MaxPods, Labels: n.Labels, Taints: taints, SchedulePods: n.SchedulePods, StopPodsOnExit: n.StopPodsOnExit,
+		ContainerLogs: n.ContainerLogs.Config(),
 	}, nil
 }

@@ -64,6 +64,8 @@ func TestNodeValidate(t *testing.T) {
 		"no effect":           {args: []string{"--register-with-taints=a=b"}, want: []string{"--register-with-taints", `"a=b"`}},
 		"unknown effect":      {args: []string{"--register-with-taints=a=b:NoRun"}, want: []string{"--register-with-taints", `"a=b:NoRun"`}},
 		"taint key":           {args: []string{"--register-with-taints=a b:NoSchedule"}, want: []string{"--register-with-taints", `"a b:NoSchedule"`}},
+		"log size":            {args: []string{"--container-log-max-size=much"}, want: []string{`--container-log-max-size: "much"`}},
+		"log files":           {args: []string{"--container-log-max-files=1", "--container-log-max-size=0"}, want: []string{"--container-log-max-size: 0 is not more than 0", "--container-log-max-files: must be at least 2"}},
 		"max pods":            {args: []string{"--max-pods=-1"}, want: []string{"--max-pods: -1"}},
 		"no requests":         {args: []string{"--kube-api-qps=0"}, want: []string{"--kube-api-qps"}},
 		"all at once":         {args: []string{"--kubeconfig=", "--data-dir=", "--secure-port=-1"}, want: []string{"--kubeconfig", "--data-dir", "--secure-port"}},

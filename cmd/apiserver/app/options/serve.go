@@ -57,6 +57,8 @@ type Serve struct {
 
 	Tunables *Tunables
 
+	ContainerLogs *ContainerLogs
+
 	Logs *logs.Options
 
 	// flags are those that were added, to tell which were given. Nil: none.
@@ -72,6 +74,7 @@ func NewServe() *Serve {
 		Etcd:           NewEtcd(),
 		Aggregated:     NewAggregated(),
 		Tunables:       NewTunables(),
+		ContainerLogs:  NewContainerLogs(),
 		Logs:           logs.NewOptions(),
 	}
 }
@@ -94,6 +97,7 @@ func (s *Serve) AddFlags(flags *pflag.FlagSet) {
 func (s *Serve) addStandaloneFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&s.TLSSANs, "tls-san", s.TLSSANs, "With --standalone: further DNS names and IP addresses that the serving certificate covers.")
 	addStopPodsOnExit(flags, &s.StopPodsOnExit)
+	s.ContainerLogs.AddFlags(flags)
 	flags.StringVar(&s.NodeName, "node-name", s.NodeName, "With --standalone: name of the Node that Pods run on. Default: the host name.")
 }
 
@@ -158,7 +162,7 @@ func (s *Serve) validateStandalone() []error {
 	if s.NodeName != "" {
 		errs = append(errs, messages("node-name", s.NodeName, validation.IsDNS1123Subdomain(s.NodeName))...)
 	}
-	return errs
+	return append(errs, s.ContainerLogs.Validate()...)
 }
 
 func (s *Serve) validateJobs() []error {
@@ -212,6 +216,7 @@ func (s *Serve) Config() (standalone.Options, error) {
 		Election:       s.Etcd.Election(),
 		Controllers:    s.Controllers,
 		NodeName:       s.NodeName,
+		ContainerLogs:  s.ContainerLogs.Config(),
 		Job:            s.Tunables.job(),
 		Cleaning:       s.Tunables.cleaning(),
 	}, nil

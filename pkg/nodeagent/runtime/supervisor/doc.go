@@ -42,7 +42,7 @@ limitations under the License.
 //	0.exit     written by the supervisor at the very end
 //	0.stop     written by the agent before it asks for the end
 //	0.ctl      named pipe, agent to supervisor: "stop SIGNAL MILLISECONDS" asks for the end
-//	0.log      what the container printed, in the log format of the CRI
+//	0.log      what the container printed, in the log format of the CRI; goes on in 0.log.1 and so on
 //	0.message  what the container writes to its terminationMessagePath, where this is mounted
 //
 // The crash windows between them, and what a new agent concludes:

@@ -18,6 +18,7 @@ package supervisor
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,4 +78,55 @@ func TestWriteBeyondTheLimit(t *testing.T) {
 	limit(1 << 30)
 	pump("after\n")
 	log.complete()
+}
+
+// logged returns the contents of a log's files by name, without their times.
+func logged(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, entry := range entries {
+		data, err := os.ReadFile(filepath.Join(folder, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			_, rest, _ := strings.Cut(line, " ")
+			found[entry.Name()] += rest
+		}
+	}
+	return found
+}
+
+func TestLogGoesOnInAnotherFile(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	// An entry of one digit takes 42 to 47 bytes: two to a file.
+	log, err := openLog(filepath.Join(folder, "0.log"), 100, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 9 {
+		log.pump(strings.NewReader(fmt.Sprintf("%d\n", i)), "stdout")
+	}
+	want := map[string]string{"0.log.2": "stdout F 4\nstdout F 5\n", "0.log.3": "stdout F 6\nstdout F 7\n", "0.log.4": "stdout F 8\n"}
+	if got := logged(t, folder); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestLogWithoutLimit(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	log, err := openLog(filepath.Join(folder, "0.log"), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.pump(strings.NewReader(strings.Repeat("x\n", 1000)), "stdout")
+	if got := logged(t, folder); len(got) != 1 || strings.Count(got["0.log"], "\n") != 1000 {
+		t.Errorf("got %d files", len(got))
+	}
 }

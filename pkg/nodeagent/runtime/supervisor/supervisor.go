@@ -65,6 +65,9 @@ type Spec struct {
 	// are looked up in it.
 	View View
 	Join Joined
+	// LogMaxSize is the size in bytes from which on the log goes on in another file, LogMaxFiles how many are kept; zero: there is one.
+	LogMaxSize  int64
+	LogMaxFiles int
 	// Cgroup is what the command is put into; the supervisor of a container deletes it at the end.
 	Cgroup Cgroup
 	// TTY makes the terminal that the standard input is the controlling one of the command's session.
@@ -166,11 +169,9 @@ func (s *supervision) prepare() (control *os.File, err error) {
 	if control, err = os.OpenFile(s.path(SuffixControl), os.O_RDWR|syscall.O_NONBLOCK, 0); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(s.path(SuffixLog), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
+	if s.log, err = openLog(s.path(SuffixLog), s.spec.LogMaxSize, s.spec.LogMaxFiles); err != nil {
 		return nil, err
 	}
-	s.log = &logFile{file: file}
 	self, err := ReadProcess(os.Getpid())
 	if err != nil {
 		return nil, err
