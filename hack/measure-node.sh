@@ -96,9 +96,10 @@ job warm 20 20 '"true"' | kubectl create --filename - >/dev/null
 poll 20 succeeded warm
 
 begin=$(now_ms)
-seq "${PODS}" | xargs --max-args 1 --max-procs "${PARALLEL}" true
+TIMEFORMAT='%3U %3S'
+cpu=$({ time seq "${PODS}" | xargs --max-args 1 --max-procs "${PARALLEL}" true; } 2>&1)
 bare=$(($(now_ms) - begin))
-echo "${PODS} processes of \"true\", xargs -P ${PARALLEL}: ${bare} ms, $(per_second "${PODS}" "${bare}")/s"
+echo "${PODS} processes of \"true\", xargs -P ${PARALLEL}: ${bare} ms, $(per_second "${PODS}" "${bare}")/s, $(awk -v n="${PODS}" '{printf "%.1f", ($1 + $2) * 1000 / n}' <<<"${cpu}") ms of CPU each"
 
 cpu=$(server_cpu)
 begin=$(now_ms)

@@ -18,6 +18,8 @@ package standalone
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -205,5 +207,67 @@ func TestAttach(t *testing.T) {
 		if got := c.refused(t, "", args...); !strings.Contains(got, want) {
 			t.Errorf("kubectl %q says %q, which does not say %q", args, got, want)
 		}
+	}
+}
+
+// TestExecChoosesTheContainer: by -c, by the annotation, or the first one, as kubectl says.
+func TestExecChoosesTheContainer(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, shared)
+	c.apply(t, `
+apiVersion: v1
+kind: Pod
+metadata: {name: p, annotations: {kubectl.kubernetes.io/default-container: two}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  initContainers:
+  - {name: before, image: none, command: ["true"]}
+  containers:
+  - {name: one, image: none, command: [sleep, "300"], env: [{name: NAME, value: first}]}
+  - {name: two, image: none, command: [sleep, "300"], env: [{name: NAME, value: second}]}
+`)
+	c.run(t, "wait", "--for=condition=Ready", "--timeout=60s", "pod/p")
+	for want, args := range map[string][]string{
+		"first\n":  {"exec", "p", "-c", "one", "--", "sh", "-c", "echo $NAME"},
+		"second\n": {"exec", "p", "--", "sh", "-c", "echo $NAME"},
+	} {
+		if got := c.run(t, args...); got != want {
+			t.Errorf("kubectl %q prints %q, want %q", args, got, want)
+		}
+	}
+	for want, args := range map[string][]string{
+		"container nobody is not valid for pod p": {"exec", "p", "-c", "nobody", "--", "true"},
+		`container not found ("before")`:          {"exec", "p", "-c", "before", "--", "true"},
+		"permission denied":                       {"exec", "p", "--", "/etc/passwd"},
+	} {
+		if got := c.refused(t, "", args...); !strings.Contains(got, want) {
+			t.Errorf("kubectl %q says %q, which does not say %q", args, got, want)
+		}
+	}
+}
+
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, shared)
+	c.runPod(t, "p", "sleep 300")
+	folder := t.TempDir()
+	for name, content := range map[string]string{"from/a": "A", "from/deep/b": strings.Repeat("B", 1<<20)} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.run(t, "cp", filepath.Join(folder, "from"), "p:"+filepath.Join(folder, "to"))
+	c.run(t, "cp", "p:"+filepath.Join(folder, "to"), filepath.Join(folder, "back"))
+	for name, size := range map[string]int64{"to/a": 1, "to/deep/b": 1 << 20, "back/a": 1, "back/deep/b": 1 << 20} {
+		if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.Size() != size {
+			t.Errorf("%s: %v, error %v; want %d bytes", name, info, err, size)
+		}
+	}
+	if got := c.refused(t, "", "cp", filepath.Join(folder, "missing"), "p:"+folder); !strings.Contains(got, "doesn't exist") {
+		t.Errorf("kubectl cp of nothing says %q", got)
 	}
 }

@@ -134,11 +134,12 @@ func (s *server) stop() (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// stopWithJobs deletes all Jobs first, so that no process of a Pod is left on the machine.
+// stopWithJobs deletes all Jobs and Pods first, so that no process of a Pod is left on the machine.
 func (s *server) stopWithJobs() error {
-	_, deleteErr := s.kubectl("", "", "delete", "jobs", "--all", "--all-namespaces", "--cascade=foreground", "--timeout=60s")
+	_, jobsErr := s.kubectl("", "", "delete", "jobs", "--all", "--all-namespaces", "--cascade=foreground", "--timeout=60s")
+	_, podsErr := s.kubectl("", "", "delete", "pods", "--all", "--all-namespaces", "--timeout=60s")
 	_, stopErr := s.stop()
-	return errors.Join(deleteErr, stopErr)
+	return errors.Join(jobsErr, podsErr, stopErr)
 }
 
 // kill ends the server with SIGKILL.

@@ -64,6 +64,11 @@ func TestSoak(t *testing.T) {
 	t.Parallel()
 	t.Logf("%d Pods, -soak-seed=%d", *soakPods, *soakSeed)
 	s := ownServer(t)
+	t.Cleanup(func() { // a failed run leaves no mounts either
+		if s.running == nil {
+			s.mustStart(t)
+		}
+	})
 	if _, err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
