@@ -60,9 +60,8 @@ func TestHistories(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
 				w := newWorld(t, drawJob(t))
-				for range rapid.IntRange(5, 60).Draw(t, "steps") {
-					w.step()
-				}
+				// About 30 steps: from a history that fails, rapid can leave out any of them.
+				t.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) { w.step() }})
 				w.calmDown()
 			})
 		})
