@@ -130,7 +130,7 @@ func (e executor) deleteOne(ctx context.Context, d plan.Deletion, done *deletion
 	done.deleted = true
 	if existed {
 		e.events.podDeleted(e.job, d.Pod)
-		klog.FromContext(ctx).V(2).Info("Deleted Pod", "job", klog.KObj(e.job), "pod", klog.KObj(d.Pod))
+		klog.FromContext(ctx).V(2).Info("Deleted Pod", "pod", klog.KObj(d.Pod))
 	}
 	if d.Finalizer == plan.ReleaseAfter {
 		return release()
@@ -194,7 +194,7 @@ func (e executor) createOne(ctx context.Context, pod *corev1.Pod, name *string) 
 		return nil, fmt.Errorf("creating a Pod for Job %s/%s: %w", e.job.Namespace, e.job.Name, err)
 	}
 	e.events.podCreated(e.job, created)
-	klog.FromContext(ctx).V(2).Info("Created Pod", "job", klog.KObj(e.job), "pod", klog.KObj(created))
+	klog.FromContext(ctx).V(2).Info("Created Pod", "pod", klog.KObj(created))
 	return created, nil
 }
 
