@@ -44,8 +44,8 @@ func StartCleaner(executable, folder, node string) (*os.File, error) {
 		return nil, fmt.Errorf("start cleaner: %w", err)
 	}
 	defer null.Close()
-	pattern := filepath.Join(node, podsFolder, "*", "*", "*"+supervisor.SuffixRunning)
-	arguments := append([]string{supervisor.CleanerMarker, folder, pattern}, cgroup.Find(filepath.Join(folder, node)).Folders()...)
+	pods := filepath.Join(node, podsFolder)
+	arguments := append([]string{supervisor.CleanerMarker, folder, pods}, cgroup.Find(filepath.Join(folder, node)).Folders()...)
 	_, err = syscall.ForkExec(executable, arguments, &syscall.ProcAttr{
 		Dir: "/", Env: supervisor.Environment(), Files: []uintptr{read.Fd(), null.Fd(), null.Fd()},
 		// What kills this process's group or ends its terminal must not reach it.

@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -69,12 +68,12 @@ func (c *Cgroup) open() (*placement, error) {
 			placed.unified = file
 			continue
 		}
-		enter, err := os.OpenFile(filepath.Join(folder, cgroupProcesses), os.O_WRONLY, 0)
+		enter, err := os.OpenFile(join(folder, cgroupProcesses), os.O_WRONLY, 0)
 		if err != nil {
 			return placed, fmt.Errorf("open cgroup: %w", err)
 		}
 		placed.enter = append(placed.enter, enter)
-		home, err := os.OpenFile(filepath.Join(c.Home[i], cgroupProcesses), os.O_WRONLY, 0)
+		home, err := os.OpenFile(join(c.Home[i], cgroupProcesses), os.O_WRONLY, 0)
 		if err != nil {
 			return placed, fmt.Errorf("open cgroup: %w", err)
 		}
@@ -117,7 +116,7 @@ func (c *Cgroup) oomKills() int {
 		return 0
 	}
 	for _, name := range []string{"memory.events", "memory.oom_control"} { // version 2, version 1
-		data, err := os.ReadFile(filepath.Join(c.Memory, name))
+		data, err := os.ReadFile(join(c.Memory, name))
 		if err != nil {
 			continue
 		}
@@ -158,7 +157,7 @@ func removeCgroup(folder string, deadline time.Time) error {
 		}
 		for _, entry := range entries {
 			if entry.IsDir() {
-				if err := removeCgroup(filepath.Join(folder, entry.Name()), deadline); err != nil {
+				if err := removeCgroup(join(folder, entry.Name()), deadline); err != nil {
 					return err
 				}
 			}
@@ -170,7 +169,7 @@ func removeCgroup(folder string, deadline time.Time) error {
 
 // killCgroup kills the processes that are in the cgroup itself.
 func killCgroup(folder string) {
-	data, err := os.ReadFile(filepath.Join(folder, cgroupProcesses))
+	data, err := os.ReadFile(join(folder, cgroupProcesses))
 	if err != nil {
 		return
 	}
@@ -192,7 +191,7 @@ func (c *Cgroup) finish(orphan bool) (oomKilled bool) {
 	for _, folder := range c.Folders() {
 		_ = os.Remove(folder)
 		if orphan {
-			_ = os.Remove(filepath.Dir(folder))
+			_ = os.Remove(dir(folder))
 		}
 	}
 	return oomKilled

@@ -20,14 +20,13 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 )
 
 // CleanerMarker is the name (argv[0]) under which an executable that links this package is started to become a cleaner. Its arguments are
-// a folder to delete, a pattern, relative to it, of the running records of supervisors in it, and the cgroups that theirs are in.
+// a folder to delete, the folder of the Pods, relative to it, and the cgroups that theirs are in.
 //
 // A cleaner waits until its standard input ends, which is when the process that started it is gone, even by SIGKILL. Then it waits for the
 // supervisors, whose lifelines have ended with the same process, and deletes the folder, with what is mounted in it.
@@ -41,7 +40,7 @@ func clean(args []string) int {
 	if len(args) < 2 {
 		return exitBadSpec
 	}
-	folder, pattern := args[0], args[1]
+	folder, pods := args[0], args[1]
 	defer func() {
 		for _, cgroup := range args[2:] {
 			_ = removeCgroup(cgroup, time.Now().Add(killTimeout))
@@ -53,7 +52,7 @@ func clean(args []string) int {
 		if _, err := os.Lstat(folder); errors.Is(err, os.ErrNotExist) {
 			return exitOK
 		}
-		if anySupervisor(filepath.Join(folder, pattern)) {
+		if anySupervisor(join(folder, pods)) {
 			quiet = 0
 			continue
 		}
@@ -66,23 +65,47 @@ func clean(args []string) int {
 	return exitNoRecord
 }
 
-// anySupervisor tells whether one of the supervisors runs that have records.
-func anySupervisor(pattern string) bool {
-	records, err := filepath.Glob(pattern)
-	if err != nil {
-		return false // the pattern is ours
-	}
-	for _, path := range records {
-		var running Running
-		if found, err := ReadRecord(path, &running); err != nil || !found {
-			continue
-		}
-		process, err := ReadProcess(running.SupervisorPID)
-		if err == nil && process.Start == running.SupervisorStart && !process.Zombie {
-			return true
+// anySupervisor tells whether one of the supervisors runs that have records in the folder of the Pods.
+func anySupervisor(pods string) bool {
+	for _, pod := range folders(pods) {
+		for _, container := range folders(pod) {
+			entries, err := os.ReadDir(container)
+			if err != nil {
+				continue
+			}
+			for _, entry := range entries {
+				if strings.HasSuffix(entry.Name(), SuffixRunning) && isSupervised(join(container, entry.Name())) {
+					return true
+				}
+			}
 		}
 	}
 	return false
+}
+
+// folders lists the folders in a folder.
+func folders(folder string) []string {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, entry := range entries {
+		if entry.IsDir() {
+			found = append(found, join(folder, entry.Name()))
+		}
+	}
+	return found
+}
+
+// isSupervised tells whether the supervisor runs that wrote the record.
+func isSupervised(record string) bool {
+	var running Running
+	if found, err := ReadRecord(record, &running); err != nil || !found {
+		return false
+	}
+	process, err := ReadProcess(running.SupervisorPID)
+	return err == nil && process.Start == running.SupervisorStart && !process.Zombie
 }
 
 // unmountBelow unmounts what is mounted in the folder, the last mount first.

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -49,8 +48,8 @@ func (e *startError) Error() string { return e.message }
 func lookUp(name, path, workingDir string) (string, *startError) {
 	if strings.Contains(name, "/") {
 		file := name
-		if !filepath.IsAbs(file) {
-			file = filepath.Join(workingDir, file)
+		if !isAbs(file) {
+			file = join(workingDir, file)
 		}
 		if err := executable(file); err != nil {
 			code := CodeNotExecutable
@@ -62,12 +61,12 @@ func lookUp(name, path, workingDir string) (string, *startError) {
 		return file, nil
 	}
 	found := false
-	for _, directory := range filepath.SplitList(path) {
-		if !filepath.IsAbs(directory) {
+	for _, directory := range strings.Split(path, ":") {
+		if !isAbs(directory) {
 			// A relative entry would look the command up in the working directory, which anyone may have written to.
 			continue
 		}
-		file := filepath.Join(directory, name)
+		file := join(directory, name)
 		err := executable(file)
 		if err == nil {
 			return file, nil

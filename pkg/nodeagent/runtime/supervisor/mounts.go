@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -33,7 +32,7 @@ type Mount struct {
 	Source string
 	// SubPath is a path within Source, the only part that is shown; empty: Source itself. No symbolic link in it leads out of Source.
 	SubPath string
-	// Target is the absolute path at which the container sees it. What doesn't exist of it is made for the container alone.
+	// Target is the absolute path, clean, at which the container sees it. What doesn't exist of it is made for the container alone.
 	Target string
 	// ReadOnly keeps the container from writing, RecursiveReadOnly also where something else is mounted below Source.
 	ReadOnly, RecursiveReadOnly bool
@@ -60,7 +59,7 @@ func (v *View) IsPrivate() bool { return len(v.Mounts) > 0 || v.ReadOnlyRoot }
 func (v *View) mayMake(path string) bool {
 	var deepest *Mount
 	for i := range v.Mounts {
-		target := filepath.Clean(v.Mounts[i].Target)
+		target := v.Mounts[i].Target
 		if strings.HasPrefix(path, target+"/") && (deepest == nil || len(deepest.Target) < len(target)) {
 			deepest = &v.Mounts[i]
 		}
@@ -125,7 +124,7 @@ func (p *privateView) build() error {
 		return fmt.Errorf("separate the mounts from the machine's: %w", err)
 	}
 	slices.SortStableFunc(p.Mounts, func(a, b Mount) int {
-		return strings.Count(filepath.Clean(a.Target), "/") - strings.Count(filepath.Clean(b.Target), "/")
+		return strings.Count(a.Target, "/") - strings.Count(b.Target, "/")
 	})
 	// Copies of all that is shown come first, before any of it is covered or made read-only.
 	for i := range p.Mounts {
@@ -188,7 +187,7 @@ func (m *Mount) open() (int, error) {
 	defer syscall.Close(root)
 	sub, err := openInRoot(root, m.SubPath)
 	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: filepath.Join(m.Source, m.SubPath), Err: err}
+		return -1, &os.PathError{Op: "open", Path: join(m.Source, m.SubPath), Err: err}
 	}
 	return sub, nil
 }
@@ -219,7 +218,7 @@ func (p *privateView) attach(i int) error {
 	if err != nil {
 		return err
 	}
-	target, err := p.mountPoint(filepath.Clean(p.Mounts[i].Target), isDir)
+	target, err := p.mountPoint(p.Mounts[i].Target, isDir)
 	if err != nil {
 		return err
 	}
@@ -251,7 +250,7 @@ func (p *privateView) mountPoint(target string, isDir bool) (string, error) {
 	}
 	path := existing
 	for i, name := range missing {
-		path = filepath.Join(path, name)
+		path = join(path, name)
 		if i < len(missing)-1 || isDir {
 			err = os.Mkdir(path, 0o755)
 		} else {
@@ -267,16 +266,26 @@ func (p *privateView) mountPoint(target string, isDir bool) (string, error) {
 // splitExisting returns the longest part of the path that exists, without symbolic links, and the names that follow it.
 func splitExisting(path string) (existing string, missing []string, err error) {
 	for {
-		existing, err = filepath.EvalSymlinks(path)
+		existing, err = resolve(path)
 		if err == nil {
 			return existing, missing, nil
 		}
 		if !errors.Is(err, os.ErrNotExist) || path == "/" {
 			return "", nil, err
 		}
-		missing = append([]string{filepath.Base(path)}, missing...)
-		path = filepath.Dir(path)
+		missing = append([]string{base(path)}, missing...)
+		path = dir(path)
 	}
+}
+
+// resolve returns the path without symbolic links. (filepath.EvalSymlinks does too: see paths.go.)
+func resolve(path string) (string, error) {
+	fd, err := syscall.Open(path, oPath|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return "", &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer syscall.Close(fd)
+	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 }
 
 // allowEntries sees to it that mount points can be made in the folder, unseen by the machine.
@@ -307,7 +316,7 @@ func (p *privateView) allowEntries(folder string) error {
 func (p *privateView) covering(folder string) *Mount {
 	var deepest *Mount
 	for i := range p.Mounts {
-		target, err := filepath.EvalSymlinks(p.Mounts[i].Target)
+		target, err := resolve(p.Mounts[i].Target)
 		if err == nil && (folder == target || strings.HasPrefix(folder, target+"/")) && (deepest == nil || len(deepest.Target) < len(target)) {
 			deepest = &p.Mounts[i]
 		}
@@ -334,7 +343,7 @@ func (p *privateView) makeSkeleton(folder string, info os.FileInfo) (skeleton, e
 		return skeleton{}, err
 	}
 	for _, entry := range entries {
-		if err := copyEntry(filepath.Join(folder, entry.Name()), filepath.Join(p.Staging, entry.Name()), entry); err != nil {
+		if err := copyEntry(join(folder, entry.Name()), join(p.Staging, entry.Name()), entry); err != nil {
 			return skeleton{}, err
 		}
 	}

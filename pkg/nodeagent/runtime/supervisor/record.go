@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -78,7 +77,7 @@ func WriteRecord(path string, record any) error { return writeRecord(path, recor
 func writeRecord(path string, record any, durable bool) error {
 	data, err := json.Marshal(record)
 	if err != nil {
-		return fmt.Errorf("encode record %s: %w", filepath.Base(path), err)
+		return fmt.Errorf("encode record %s: %w", base(path), err)
 	}
 	temporary := path + ".tmp"
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -96,7 +95,7 @@ func writeRecord(path string, record any, durable bool) error {
 		return fmt.Errorf("write record: %w", err)
 	}
 	if durable {
-		return syncFolder(filepath.Dir(path))
+		return syncFolder(dir(path))
 	}
 	return nil
 }

@@ -22,8 +22,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -45,7 +43,7 @@ const (
 
 // Environment is what a supervisor itself is started with: it handles two pipes and one child, and there may be
 // thousands of it, so the Go runtime is told to spend neither threads nor memory on it. The container doesn't see this.
-func Environment() []string { return []string{"GOMAXPROCS=1", "GOGC=50"} }
+func Environment() []string { return []string{"GOMAXPROCS=1", "GOGC=50", "GOMEMLIMIT=16MiB"} }
 
 // Spec says what to run. It reaches the supervisor through a pipe: an argument list would show the secrets of the
 // environment to every user of the machine, and a file would leave them on disk.
@@ -122,7 +120,6 @@ type supervision struct {
 
 func run() int {
 	closeInherited(ReportFD + 1)
-	debug.SetMemoryLimit(16 << 20)
 	specPipe := os.NewFile(SpecFD, "spec")
 	s := &supervision{report: os.NewFile(ReportFD, "report"), signals: make(chan os.Signal, 4)}
 	syscall.CloseOnExec(LockFD)
@@ -157,7 +154,7 @@ func (s *supervision) isBeside() bool { return s.spec.Dir == "" }
 func (s *supervision) isOrphan() bool { return os.Getppid() != s.spec.AgentPID }
 
 func (s *supervision) path(suffix string) string {
-	return filepath.Join(s.spec.Dir, s.spec.Attempt+suffix)
+	return join(s.spec.Dir, s.spec.Attempt+suffix)
 }
 
 // prepare opens the control pipe and the log and writes the first running record: from here on the command may have run.
