@@ -114,7 +114,7 @@ func TestRole(t *testing.T) {
 	u := shared.newNamespace(t)
 	u.apply(t, jobYAML("there", "true", "suspend: true"))
 	u.run(t, "create", "role", "worker", "--verb=get,list,create", "--resource="+ours)
-	u.run(t, "create", "rolebinding", "worker", "--role=worker", "--user=worker")
+	u.grant(t, "--role=worker", "--user=worker", "list")
 	worker := u.as(t, "worker")
 	checkRights(t, worker, map[string]bool{"get " + ours: true, "list " + ours: true, "create " + ours: true})
 
@@ -137,7 +137,7 @@ func TestAggregatedRoles(t *testing.T) {
 			t.Parallel()
 			u := shared.newNamespace(t)
 			u.apply(t, jobYAML("there", "true", "suspend: true"))
-			u.run(t, "create", "rolebinding", "somebody", "--clusterrole="+role, "--user=some-"+role)
+			u.grant(t, "--clusterrole="+role, "--user=some-"+role, "list")
 			checkRights(t, u.as(t, "some-"+role), allowed)
 		})
 	}
@@ -202,7 +202,7 @@ func TestToken(t *testing.T) {
 	u.run(t, "create", "serviceaccount", "worker")
 	u.run(t, "create", "serviceaccount", "stranger")
 	u.run(t, "create", "role", "worker", "--verb=list", "--resource="+ours)
-	u.run(t, "create", "rolebinding", "worker", "--role=worker", "--serviceaccount="+u.namespace+":worker")
+	u.grant(t, "--role=worker", "--serviceaccount="+u.namespace+":worker", "list")
 	path := "/apis/batch.jobserver.dev/v1/namespaces/" + u.namespace + "/jobs"
 	token := strings.TrimSpace(u.run(t, "create", "token", "worker"))
 	for _, test := range []struct {
@@ -228,7 +228,7 @@ func TestToken(t *testing.T) {
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	u := shared.newNamespace(t)
-	u.run(t, "create", "rolebinding", "auditee", "--clusterrole=edit", "--user=auditee")
+	u.grant(t, "--clusterrole=edit", "--user=auditee", "create")
 	auditee := u.as(t, "auditee")
 	auditee.apply(t, jobYAML("watched", "true", "suspend: true"))
 	auditee.run(t, "get", "bj", "watched")

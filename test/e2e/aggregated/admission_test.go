@@ -134,7 +134,7 @@ func TestValidatingWebhook(t *testing.T) {
 	u := shared.newNamespace(t)
 	hook := serveWebhook(t, deny("no Jobs on Fridays"))
 	shared.configure(t, hook.configuration("ValidatingWebhookConfiguration", u.namespace, u.namespace, "batch.jobserver.dev", "jobs"))
-	u.run(t, "create", "rolebinding", "editor", "--clusterrole=edit", "--user=hooked")
+	u.grant(t, "--clusterrole=edit", "--user=hooked", "create")
 	editor := u.as(t, "hooked")
 	eventually(t, waitLong, func() string {
 		if got := editor.dryRun(); !strings.Contains(got, "denied the request: no Jobs on Fridays") {

@@ -283,7 +283,7 @@ func (in *installation) waitAvailable(registration string) error {
 }
 
 // eventually polls until check returns "", and fails with what it returned last when the time is over.
-func eventually(t *testing.T, timeout time.Duration, check func() string) {
+func eventually(t testing.TB, timeout time.Duration, check func() string) {
 	t.Helper()
 	deadline := time.Now().Add(timeout)
 	for {

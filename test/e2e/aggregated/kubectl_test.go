@@ -125,6 +125,23 @@ func (u user) waitFor(t *testing.T, object, condition string) {
 	}
 }
 
+// grant binds a role to a user, as in "--role=worker", "--user=worker", and returns when the cluster's API server has noticed that it allows a
+// verb on our Jobs. Before that the server under test would be told no, and remember it for seconds.
+func (u user) grant(t testing.TB, role, subject, verb string) {
+	t.Helper()
+	kind, name, _ := strings.Cut(strings.TrimPrefix(subject, "--"), "=")
+	if _, err := u.try("", "create", "rolebinding", "granted-"+strings.ReplaceAll(name, ":", "-"), role, subject); err != nil {
+		t.Fatal(err)
+	}
+	if kind == "serviceaccount" {
+		name = "system:serviceaccount:" + name
+	}
+	eventually(t, time.Minute, func() string {
+		_, err := u.try("", "auth", "can-i", verb, ours, "--as", name)
+		return describeError(err)
+	})
+}
+
 // serial numbers namespaces: one of the same name may still be on its way out ("go test -count").
 var serial atomic.Int64
 
