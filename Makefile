@@ -148,6 +148,10 @@ measure: build kubectl ## Measure a standalone server: start, memory, small Jobs
 measure-node: build kubectl ## Measure the node agent: Pods a second, memory of supervisors, 500 Pods at once
 	hack/measure-node.sh
 
+.PHONY: measure-hop
+measure-hop: build kubectl kubernetes ## Measure requests that go through a cluster's API server, and the same straight to ours
+	$(GO) -C test/e2e test ./aggregated -run '^$$' -bench '^BenchmarkHop$$' -benchtime 2000x -count=1 $(TESTFLAGS)
+
 ##@ Check
 
 .PHONY: verify
