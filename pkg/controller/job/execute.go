@@ -161,7 +161,7 @@ func (e executor) createBatch(ctx context.Context, pods []*corev1.Pod) (int, err
 	now := e.clock.Now()
 	names := make([]string, len(pods))
 	for i, pod := range pods {
-		names[i] = e.state.names.next(pod.GenerateName, now)
+		names[i] = e.state.names.next(pod.GenerateName, now, e.knows)
 	}
 	created := make([]*corev1.Pod, len(pods))
 	errs := inParallel(len(pods), func(i int) (err error) {
@@ -219,7 +219,7 @@ func (e executor) createNamed(ctx context.Context, pod *corev1.Pod, name string)
 // createdBefore returns the Pod of the name if an earlier request of ours created it without our learning of it: it is the
 // Job's, and not one of those that the plan knew. nil where another Pod has the name.
 func (e executor) createdBefore(ctx context.Context, name string) (*corev1.Pod, error) {
-	if slices.ContainsFunc(e.in.Pods, func(known *corev1.Pod) bool { return known.Name == name }) {
+	if e.knows(name) {
 		return nil, nil
 	}
 	pod, err := e.config.PodClient.CoreV1().Pods(e.job.Namespace).Get(ctx, name, metav1.GetOptions{})
@@ -230,6 +230,11 @@ func (e executor) createdBefore(ctx context.Context, name string) (*corev1.Pod, 
 		return nil, nil
 	}
 	return pod, nil
+}
+
+// knows tells whether the Job has a Pod of the name, as far as the plan knew.
+func (e executor) knows(name string) bool {
+	return slices.ContainsFunc(e.in.Pods, func(known *corev1.Pod) bool { return known.Name == name })
 }
 
 // countCreations adds creations to the metric.

@@ -77,8 +77,8 @@ type fakeAPI struct {
 // fault fails requests.
 type fault struct {
 	verb, resource, subresource string
-	// times is how many requests fail; -1 is all.
-	times int
+	// times is how many requests fail; -1 is all. Before that, skip requests don't.
+	times, skip int
 	// lost says that the request is carried out and only its answer is lost.
 	lost bool
 	err  error
@@ -172,6 +172,10 @@ func (a *fakeAPI) faultFor(action clienttesting.Action) *fault {
 	}
 	for _, f := range a.faults {
 		if f.times != 0 && action.Matches(f.verb, f.resource) && action.GetSubresource() == f.subresource {
+			if f.skip > 0 {
+				f.skip--
+				continue
+			}
 			f.times--
 			f.hits++
 			return f

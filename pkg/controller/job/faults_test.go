@@ -150,6 +150,34 @@ func TestLostAnswerOfACreation(t *testing.T) {
 	}
 }
 
+// TestLostAnswersOfSeveralCreations: the cache shows one of two Pods whose creation got no answer. The other must not be made once more.
+func TestLostAnswersOfSeveralCreations(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.create(newJob(sized(3, 3)))
+	e.settled()
+	e.api.podWatch.close()
+	// The second batch is of two.
+	e.api.fail(fault{verb: "create", resource: "pods", skip: 1, times: 2, lost: true, err: errLost})
+	if err := e.syncStale(); !apierrors.IsTimeout(err) {
+		t.Fatalf("sync: %v, want the time-outs", err)
+	}
+	e.jobSettled()
+	e.api.podWatch.allow(2)
+	e.until("the cache shows two of three Pods", func() bool { return len(e.podCache.GetStore().ListKeys()) == 2 })
+	if err := e.syncStale(); err != nil {
+		t.Fatalf("second sync: %v", err)
+	}
+	if got := len(e.pods()); got != 3 {
+		t.Errorf("%d Pods, want 3: %s", got, e.summary())
+	}
+	e.api.podWatch.open()
+	e.mustSync()
+	if status := e.job().Status; status.Active != 3 {
+		t.Errorf("the status shows %d active Pods, want 3", status.Active)
+	}
+}
+
 func TestNameTakenByAnother(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)

@@ -28,6 +28,8 @@ type gate struct {
 	mu     sync.Mutex
 	opened *sync.Cond
 	closed bool
+	// allowed is how many events pass a closed gate.
+	allowed int
 }
 
 func (g *gate) init() { g.opened = sync.NewCond(&g.mu) }
@@ -45,12 +47,21 @@ func (g *gate) open() {
 	g.opened.Broadcast()
 }
 
+// allow lets the next n events pass a closed gate.
+func (g *gate) allow(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.allowed = n
+	g.opened.Broadcast()
+}
+
 func (g *gate) pass() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.closed {
+	for g.closed && g.allowed == 0 {
 		g.opened.Wait()
 	}
+	g.allowed = max(0, g.allowed-1)
 }
 
 // gatedWatch is the tracker's watch behind a gate.

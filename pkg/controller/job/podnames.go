@@ -48,14 +48,15 @@ type doubtfulName struct {
 	at   time.Time
 }
 
-// next returns the name to create a Pod with: one in doubt, or a new one.
-func (n *podNames) next(generateName string, now time.Time) string {
+// next returns the name to create a Pod with: one in doubt, or a new one. The name of a Pod that is known is in doubt no longer. It must not be
+// tried: it would prove to be taken, and a new name be chosen, while a Pod that is not known yet waits under the next name in doubt.
+func (n *podNames) next(generateName string, now time.Time, known func(name string) bool) string {
 	doubts := n.inDoubt[generateName]
 	for len(doubts) > 0 {
 		first := doubts[0]
 		doubts = doubts[1:]
 		n.set(generateName, doubts)
-		if now.Sub(first.at) < nameDoubtPeriod {
+		if now.Sub(first.at) < nameDoubtPeriod && !known(first.name) {
 			return first.name
 		}
 	}
