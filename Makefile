@@ -40,8 +40,11 @@ TESTFLAGS ?=
 BENCH     ?= .
 COUNT     ?= 6
 
-# How often make crash kills servers, how many random requests make compare makes, and how many random histories of a Job make histories runs.
+# How often make crash kills servers; how often make failover takes the leader away in each way, and for how long etcd; how many random
+# requests make compare makes; how many random histories of a Job make histories runs.
 KILLS     ?= 200
+FAILOVERS ?= 5
+OUTAGE    ?= 30s
 JOBS      ?= 100000
 HISTORIES ?= 100000
 
@@ -122,7 +125,11 @@ e2e-aggregated: build kubectl kubernetes ## Install it in a real control plane a
 
 .PHONY: crash
 crash: build ## Kill servers while Jobs run, and check that nothing is lost or done twice (KILLS=)
-	$(GO) -C test/e2e test -count=1 -timeout 60m -v ./crash -kills=$(KILLS) $(TESTFLAGS)
+	$(GO) -C test/e2e test -count=1 -timeout 60m -v ./crash -run '^TestKills$$' -kills=$(KILLS) $(TESTFLAGS)
+
+.PHONY: failover
+failover: build kubernetes ## Take leaders away from replicas, and their etcd (FAILOVERS=, OUTAGE=)
+	$(GO) -C test/e2e test -count=1 -timeout 60m -v ./crash -run '^Test(Replicas|EtcdOutage)$$' -failovers=$(FAILOVERS) -outage=$(OUTAGE) $(TESTFLAGS)
 
 .PHONY: compare
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)

@@ -38,8 +38,13 @@ type api struct {
 	client *http.Client
 }
 
-// newAPI reads the administrator's kubeconfig, which the server writes.
-func newAPI(s *server) (*api, error) {
+// endpoint is where an API is served: by one server, or by several of which any will do.
+type endpoint interface {
+	api() (*api, error)
+}
+
+// api implements endpoint with the administrator's kubeconfig, which the server writes.
+func (s *server) api() (*api, error) {
 	kubeconfig, err := os.ReadFile(filepath.Join(s.dataDir, "admin.kubeconfig"))
 	if err != nil {
 		return nil, err
@@ -72,7 +77,7 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("%d: %s", e.code, e.body) }
 
-// call makes one request. Where into is not nil, the answer is decoded into it.
+// call makes one request. Where into is not nil, the answer is decoded into it, or copied where it is a string.
 func (a *api) call(ctx context.Context, method, path, body string, into any) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, method, a.url+path, bytes.NewReader([]byte(body)))
 	if err != nil {
@@ -94,17 +99,28 @@ func (a *api) call(ctx context.Context, method, path, body string, into any) (in
 	if response.StatusCode >= 300 {
 		return response.StatusCode, &statusError{response.StatusCode, string(answer)}
 	}
+	if text, ok := into.(*string); ok {
+		*text = string(answer)
+		return response.StatusCode, nil
+	}
 	if into != nil {
 		return response.StatusCode, json.Unmarshal(answer, into)
 	}
 	return response.StatusCode, nil
 }
 
+// text reads what is no object.
+func (a *api) text(ctx context.Context, path string) (string, error) {
+	var text string
+	_, err := a.call(ctx, "GET", path, "", &text)
+	return text, err
+}
+
 // insist makes a request again and again until the server has an answer to it, as somebody does whose server is killed every other second.
 // An object that exists already, or is gone already, is the trace of an earlier try.
-func insist(ctx context.Context, s *server, method, path, body string, into any) error {
+func insist(ctx context.Context, e endpoint, method, path, body string, into any) error {
 	for {
-		a, err := newAPI(s)
+		a, err := e.api()
 		code := 0
 		if err == nil {
 			code, err = a.call(ctx, method, path, body, into)
@@ -166,9 +182,9 @@ type pod struct {
 
 const namespace = "/namespaces/default"
 
-func readJobs(ctx context.Context, s *server) (map[string]job, error) {
+func readJobs(ctx context.Context, e endpoint) (map[string]job, error) {
 	var list struct{ Items []job }
-	err := insist(ctx, s, "GET", "/apis/batch/v1"+namespace+"/jobs", "", &list)
+	err := insist(ctx, e, "GET", "/apis/batch/v1"+namespace+"/jobs", "", &list)
 	jobs := map[string]job{}
 	for _, one := range list.Items {
 		jobs[one.Metadata.Name] = one
@@ -177,9 +193,9 @@ func readJobs(ctx context.Context, s *server) (map[string]job, error) {
 }
 
 // readPods returns the Pods by the names of their Jobs.
-func readPods(ctx context.Context, s *server) (map[string][]pod, error) {
+func readPods(ctx context.Context, e endpoint) (map[string][]pod, error) {
 	var list struct{ Items []pod }
-	err := insist(ctx, s, "GET", "/api/v1"+namespace+"/pods", "", &list)
+	err := insist(ctx, e, "GET", "/api/v1"+namespace+"/pods", "", &list)
 	pods := map[string][]pod{}
 	for _, one := range list.Items {
 		owner := one.Metadata.Labels["job-name"]

@@ -18,7 +18,6 @@ package crash
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -28,11 +27,11 @@ import (
 
 // check compares what the API says of each Job, what the diaries say, and what had to come of it.
 func (r *round) check(ctx context.Context) []error {
-	jobs, err := readJobs(ctx, r.server)
+	jobs, err := readJobs(ctx, r)
 	if err != nil {
 		return []error{err}
 	}
-	pods, err := readPods(ctx, r.server)
+	pods, err := readPods(ctx, r)
 	if err != nil {
 		return []error{err}
 	}
@@ -111,22 +110,15 @@ func checkDiary(want outcome, d diary, report func(string, ...any)) {
 	}
 }
 
-// deleteAll deletes the Jobs, with kills on top, and checks that nothing is left: no object, no process, no file.
+// deleteAll deletes the Jobs, one after the other, and waits until nothing is left: no object, no process, no file.
 func (r *round) deleteAll(ctx context.Context) error {
-	over := make(chan struct{})
-	var gone error
-	go func() {
-		defer close(over)
-		for _, w := range r.jobs {
-			gone = errors.Join(gone, insist(ctx, r.server, "DELETE", w.path()+"/"+r.name(w)+"?propagationPolicy=Background", "", nil))
+	for i, w := range r.jobs {
+		policy := []string{"Background", "Foreground"}[i%2]
+		if err := insist(ctx, r, "DELETE", w.path()+"/"+r.name(w)+"?propagationPolicy="+policy, "", nil); err != nil {
+			return err
 		}
-		gone = errors.Join(gone, r.awaitNothing(ctx))
-	}()
-	if err := r.killRepeatedly(ctx, deletionKills, []write{podDeleting, podDeleted, jobDeleting, jobDeleted}, over); err != nil {
-		return err
 	}
-	<-over
-	return gone
+	return r.awaitNothing(ctx)
 }
 
 func (r *round) awaitNothing(ctx context.Context) error {
@@ -148,21 +140,26 @@ func (r *round) awaitNothing(ctx context.Context) error {
 
 // leftOver says what is still there; empty: nothing.
 func (r *round) leftOver(ctx context.Context) (string, error) {
-	jobs, err := readJobs(ctx, r.server)
+	jobs, err := readJobs(ctx, r)
 	if err != nil {
 		return "", err
 	}
-	pods, err := readPods(ctx, r.server)
+	pods, err := readPods(ctx, r)
 	if err != nil {
 		return "", err
 	}
-	files, err := os.ReadDir(filepath.Join(r.server.dataDir, "node", "pods"))
-	if err != nil {
-		return "", err
+	folders, supervisors := 0, []int{}
+	for _, s := range r.servers {
+		files, err := os.ReadDir(filepath.Join(s.dataDir, "node", "pods"))
+		if err != nil {
+			return "", err
+		}
+		folders += len(files)
+		supervisors = append(supervisors, supervisorsOf(s)...)
 	}
-	processes, supervisors := processesWith(r.dir), supervisorsOf(r.server)
-	if len(jobs)+len(pods)+len(files)+len(processes)+len(supervisors) == 0 {
+	processes := processesWith(r.dir)
+	if len(jobs)+len(pods)+folders+len(processes)+len(supervisors) == 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("%d Jobs, %d Jobs' Pods, %d folders of Pods, processes %v, supervisors %v", len(jobs), len(pods), len(files), processes, supervisors), nil
+	return fmt.Sprintf("%d Jobs, %d Jobs' Pods, %d folders of Pods, processes %v, supervisors %v", len(jobs), len(pods), folders, processes, supervisors), nil
 }

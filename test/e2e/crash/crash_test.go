@@ -24,10 +24,14 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 var (
 	apiserverPath = flag.String("apiserver", "../../../bin/apiserver", "the server's binary")
+	etcdPath      = flag.String("etcd", "../../../_output/kubernetes/etcd", "etcd's binary, for the tests in which servers share one")
+	outage        = flag.Duration("outage", 12*time.Second, "how long etcd is away")
+	failovers     = flag.Int("failovers", 1, "how often a leader is killed, frozen, and stopped")
 	kills         = flag.Int("kills", 40, "how often servers are killed, all together")
 	servers       = flag.Int("servers", 2, "how many servers run, and are killed, at a time")
 	seed          = flag.Uint64("seed", 0, "where the random numbers begin; 0: anywhere")
@@ -68,35 +72,54 @@ func TestKills(t *testing.T) {
 	}
 }
 
-// killOneServer runs rounds on a server of its own until no kills are left.
-func killOneServer(t *testing.T, tally *tally, random *rand.Rand) {
-	// A short path: it is part of every command line.
+// folder makes a folder that is kept where the test fails. Its path is short, being part of command lines and of sockets'.
+func folder(t *testing.T) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "jobserver-crash-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		for _, pid := range processesWith(dir) {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // of a failed test
+		}
 		if t.Failed() {
-			t.Logf("the server's folder, its log, and the diaries are kept in %s", dir)
+			t.Logf("servers' folders and logs, and the diaries, are kept in %s", dir)
 			return
 		}
 		_ = os.RemoveAll(dir)
 	})
-	s, err := newServer(filepath.Join(dir, "data"), "--node-name=machine", "--job-pod-failure-backoff=200ms", "--job-pod-failure-backoff-max=1s", "-v=3")
+	return dir
+}
+
+// testServer prepares a server that is gone, with all that it ran, when the test ends.
+func testServer(t *testing.T, dataDir string, flags ...string) *server {
+	t.Helper()
+	s, err := newServer(dataDir, append(flags, "--job-pod-failure-backoff=200ms", "--job-pod-failure-backoff-max=1s", "-v=3")...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		s.kill()
-		for _, pid := range append(supervisorsOf(s), processesWith(dir)...) {
+		for _, pid := range supervisorsOf(s) {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // of a failed test
 		}
 	})
+	return s
+}
+
+// killOneServer runs rounds on a server of its own until no kills are left.
+func killOneServer(t *testing.T, tally *tally, random *rand.Rand) {
+	dir := folder(t)
+	s := testServer(t, filepath.Join(dir, "data"), "--node-name=machine")
+	v := &victim{server: s, tally: tally, random: random, log: &wal{dir: s.walDir()}}
 	for number := 1; tally.any(); number++ {
-		r := &round{
-			server: s, number: number, dir: filepath.Join(dir, "diaries", fmt.Sprint(number)), jobs: load(), tally: tally, random: random, log: &wal{dir: s.walDir()},
+		if err := v.ensureRunning(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		if err := r.run(t); err != nil {
+		r := &round{endpoint: s, servers: []*server{s}, number: number, dir: filepath.Join(dir, "diaries", fmt.Sprint(number)), jobs: load()}
+		err := r.run(t.Context(), v.kills(killsPerRound, aims), v.kills(deletionKills, []write{podDeleting, podDeleted, jobDeleting, jobDeleted}))
+		if err != nil {
 			t.Fatalf("round %d: %v\nthe server's last words:\n%s", number, err, s.log())
 		}
 		t.Logf("round %d is over", number)

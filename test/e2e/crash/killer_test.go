@@ -132,7 +132,10 @@ func newShot(t *tally, random *rand.Rand, among []write) shot {
 	if random.IntN(4) == 0 {
 		return shot{delay: time.Duration(random.Int64N(int64(3 * time.Second)))}
 	}
-	s := shot{aim: t.aim(random, among), after: 1 + random.IntN(3)}
+	s := shot{aim: t.aim(random, among), after: 1}
+	if strings.HasPrefix(string(s.aim), "Pod") { // there are many
+		s.after += random.IntN(3)
+	}
 	switch random.IntN(4) {
 	case 0:
 		s.delay = time.Duration(random.Int64N(int64(3 * time.Millisecond)))
@@ -143,7 +146,7 @@ func newShot(t *tally, random *rand.Rand, among []write) shot {
 }
 
 // aimTimeout is how long an aimed kill waits for its write. Then the server is killed all the same.
-const aimTimeout = 5 * time.Second
+const aimTimeout = 4 * time.Second
 
 // await waits for the moment of the kill. It returns whether that came with the write that was aimed at, and false for fire where over was closed
 // before.

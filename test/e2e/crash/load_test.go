@@ -190,7 +190,7 @@ func pause(ctx context.Context, r *round, w work) error {
 	}
 	for {
 		var j job
-		if err := insist(ctx, r.server, "GET", w.path()+"/"+r.name(w), "", &j); err != nil {
+		if err := insist(ctx, r, "GET", w.path()+"/"+r.name(w), "", &j); err != nil {
 			return err
 		}
 		if j.Status.Active == 0 && j.Status.Terminating == 0 {
@@ -204,7 +204,7 @@ func remove(ctx context.Context, r *round, w work) error {
 	if err := r.diary(w).await(ctx, "start"); err != nil {
 		return err
 	}
-	return insist(ctx, r.server, "DELETE", w.path()+"/"+r.name(w)+"?propagationPolicy=Background", "", nil)
+	return insist(ctx, r, "DELETE", w.path()+"/"+r.name(w)+"?propagationPolicy=Background", "", nil)
 }
 
 // diary is a file that the processes of one Job's Pods append lines to: what happened, the index, the Pod.

@@ -74,7 +74,7 @@ func (s *server) ready(ctx context.Context) error {
 		if p := s.process(); p == nil || p.ended() {
 			return fmt.Errorf("the server ended by itself\n%s", s.log())
 		}
-		if a, err := newAPI(s); err == nil {
+		if a, err := s.api(); err == nil {
 			if _, err := a.call(ctx, "GET", "/readyz", "", nil); err == nil {
 				return nil
 			}

@@ -211,6 +211,9 @@ func classifyPod(metadata, spec, status fields, created bool) write {
 
 func classifyJob(metadata, status fields, created bool) write {
 	const conditions, uncounted = 1, 8
+	if metadata.first(deletionTimestamp) != nil {
+		return jobDeleting
+	}
 	ending := false
 	for _, value := range status.all(conditions) {
 		condition, _ := message(value)
@@ -224,8 +227,6 @@ func classifyJob(metadata, status fields, created bool) write {
 	switch {
 	case created:
 		return jobCreated
-	case metadata.first(deletionTimestamp) != nil:
-		return jobDeleting
 	case len(status.first(uncounted)) > 0:
 		return jobNoted
 	case ending:
