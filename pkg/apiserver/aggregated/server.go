@@ -189,7 +189,8 @@ func (s *Server) introduce(ctx context.Context, options *Options, cluster *host)
 
 // serve starts the API and what works through it.
 func (s *Server) serve(ctx context.Context, options Options, cluster *host, data *lineage.Keeper) error {
-	monitor, err := outage.New(s.backend.Ask, nil)
+	// The question is about the data, so that other data is not served for a moment.
+	monitor, err := outage.New(outage.Config{Ask: data.Verify, Final: func(err error) bool { return errors.Is(err, lineage.ErrRestored) }})
 	if err != nil {
 		return err
 	}

@@ -76,19 +76,13 @@ func Open(ctx context.Context, store apiserver.Etcd, dir string) (_ *Backend, er
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, fmt.Errorf("no answer within %s", answerTimeout))
 	defer cancel()
-	if err := b.Ask(ctx); err != nil {
+	if _, err := b.Client.Get(ctx, store.ElectionPrefix(controllers.ElectionName)); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, fmt.Errorf("reach etcd at %s: %w", strings.Join(store.Servers, ", "), err)
 	}
 	return b, nil
-}
-
-// Ask returns nil where etcd answers a question that it needs a majority of its members for.
-func (b *Backend) Ask(ctx context.Context) error {
-	_, err := b.Client.Get(ctx, b.Store.ElectionPrefix(controllers.ElectionName))
-	return err
 }
 
 // Election is how the replica that runs the controllers is chosen. Nil: this is the only one. The name is for people who look who leads.

@@ -81,24 +81,38 @@ func (k *Keeper) Run(ctx context.Context) error {
 	return nil
 }
 
+// Verify returns nil where etcd has the data that was found good, ErrRestored, wrapped, where it has other data, and another error where it does not answer.
+// It costs one read of etcd.
+func (k *Keeper) Verify(ctx context.Context) error {
+	_, err := k.verify(ctx)
+	return err
+}
+
+func (k *Keeper) verify(ctx context.Context) (stored, error) {
+	k.mu.Lock()
+	last := *k.last
+	k.mu.Unlock()
+	found, err := k.get(ctx)
+	switch {
+	case err != nil:
+		return stored{}, err
+	case found.mark == nil:
+		return stored{}, fmt.Errorf("%w: it has no mark any more", ErrRestored)
+	case found.mark.Storage != last.Storage:
+		return stored{}, fmt.Errorf("%w: it is that of another storage", ErrRestored)
+	case found.mark.Generation < last.Generation:
+		return stored{}, fmt.Errorf("%w: it is that of %s, and was that of %s", ErrRestored, found.mark.Made.Format(time.RFC3339), last.Made.Format(time.RFC3339))
+	}
+	return found, nil
+}
+
 // raise looks at the mark in etcd, and raises it where something was written since.
 func (k *Keeper) raise(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	k.mu.Lock()
-	last, published := *k.last, k.published
-	k.mu.Unlock()
-	found, err := k.get(ctx)
+	found, err := k.verify(ctx)
 	if err != nil {
 		return err
-	}
-	switch {
-	case found.mark == nil:
-		return fmt.Errorf("%w: it has no mark any more", ErrRestored)
-	case found.mark.Storage != last.Storage:
-		return fmt.Errorf("%w: it is that of another storage", ErrRestored)
-	case found.mark.Generation < last.Generation:
-		return fmt.Errorf("%w: it is that of %s, and was that of %s", ErrRestored, found.mark.Made.Format(time.RFC3339), last.Made.Format(time.RFC3339))
 	}
 	mark := *found.mark
 	if found.revision > found.modified && k.config.Clock.Since(mark.Made).Abs() >= markPeriod {
@@ -109,6 +123,7 @@ func (k *Keeper) raise(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	k.last = &mark
+	published := k.published
 	k.mu.Unlock()
 	if mark.Generation > published {
 		return k.publish(ctx, mark)

@@ -48,10 +48,20 @@ const (
 // apis is what the paths of all requests begin with that need etcd. What the server says of itself goes on.
 const apis = "/apis"
 
+// Config is what a Monitor is made of.
+type Config struct {
+	// Ask returns nil where etcd answers. Required.
+	Ask func(context.Context) error
+	// Final tells of an error that it won't go away, so that there is nothing to be patient about. Optional.
+	Final func(error) bool
+	// Clock is the time. Default: the real one.
+	Clock clock.WithTicker
+}
+
 // Monitor asks etcd all the time. Make it with New.
 type Monitor struct {
-	ask   func(context.Context) error
-	clock clock.WithTicker
+	config Config
+	clock  clock.WithTicker
 
 	mu       sync.Mutex
 	answered time.Time
@@ -59,15 +69,18 @@ type Monitor struct {
 	down     bool
 }
 
-// New returns a Monitor that asks with ask, and takes etcd for well at first. A nil clock is the real one.
-func New(ask func(context.Context) error, of clock.WithTicker) (*Monitor, error) {
-	if ask == nil {
-		return nil, errors.New("outage: something to ask is required")
+// New returns a Monitor. It takes etcd for well at first.
+func New(config Config) (*Monitor, error) {
+	if config.Ask == nil {
+		return nil, errors.New("outage: Ask is required")
 	}
-	if of == nil {
-		of = clock.RealClock{}
+	if config.Final == nil {
+		config.Final = func(error) bool { return false }
 	}
-	return &Monitor{ask: ask, clock: of, answered: of.Now()}, nil
+	if config.Clock == nil {
+		config.Clock = clock.RealClock{}
+	}
+	return &Monitor{config: config, clock: config.Clock, answered: config.Clock.Now()}, nil
 }
 
 // Run asks until ctx ends; then it returns nil.
@@ -76,7 +89,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		askContext, cancel := context.WithTimeout(ctx, askTimeout)
-		err := m.ask(askContext)
+		err := m.config.Ask(askContext)
 		cancel()
 		if ctx.Err() != nil {
 			return nil
@@ -103,9 +116,9 @@ func (m *Monitor) note(ctx context.Context, err error) {
 		m.answered, m.down = now, false
 		return
 	}
-	if !m.down && now.Sub(m.answered) >= patience {
+	if !m.down && (m.config.Final(err) || now.Sub(m.answered) >= patience) {
 		m.down = true
-		klog.FromContext(ctx).Error(err, "etcd does not answer, requests are refused until it does")
+		klog.FromContext(ctx).Error(err, "etcd gives no good answer, requests are refused until it does")
 	}
 }
 
@@ -115,6 +128,9 @@ func (m *Monitor) Down() error {
 	defer m.mu.Unlock()
 	if !m.down {
 		return nil
+	}
+	if m.config.Final(m.err) {
+		return m.err
 	}
 	return fmt.Errorf("etcd has not answered for %s", m.clock.Since(m.answered).Round(time.Second))
 }

@@ -31,7 +31,10 @@ import (
 func TestFilter(t *testing.T) {
 	t.Parallel()
 	clock := clocktesting.NewFakeClock(time.Now())
-	m, err := New(func(context.Context) error { return nil }, clock)
+	exchanged := errors.New("other data")
+	m, err := New(Config{
+		Ask: func(context.Context) error { return nil }, Final: func(err error) bool { return errors.Is(err, exchanged) }, Clock: clock,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +64,7 @@ func TestFilter(t *testing.T) {
 		{"for very long", time.Hour, away, http.StatusServiceUnavailable},
 		{"it is back", time.Second, nil, http.StatusTeapot},
 		{"and away again", time.Second, away, http.StatusTeapot},
+		{"what is final needs no patience", time.Second, exchanged, http.StatusServiceUnavailable},
 	}
 	for _, step := range steps {
 		clock.Step(step.passes)
@@ -75,13 +79,13 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	clock := clocktesting.NewFakeClock(time.Now())
 	asked := make(chan struct{})
-	m, err := New(func(ctx context.Context) error {
+	m, err := New(Config{Clock: clock, Ask: func(ctx context.Context) error {
 		if _, bounded := ctx.Deadline(); !bounded {
 			t.Error("a question without a deadline")
 		}
 		asked <- struct{}{}
 		return errors.New("away")
-	}, clock)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
