@@ -112,7 +112,8 @@ func TestRestoredBackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pod.UID != forgotten.UID || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning || len(pod.OwnerReferences) != 0 || len(pod.Finalizers) != 0 {
+	if pod.UID != forgotten.UID || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning ||
+		pod.Labels["batch.jobserver.dev/released-from"] == "" || len(pod.OwnerReferences) != 0 || len(pod.Finalizers) != 0 {
 		t.Errorf("the Pod of the forgotten Job: %+v, phase %s", pod.ObjectMeta, pod.Status.Phase)
 	}
 }

@@ -285,16 +285,19 @@ func (e *env) pod(t *testing.T, name string, owner types.UID) {
 	}
 }
 
-// owners is how many owners the Pod has. One that has none must not have our finalizer either, and keeps that of others.
+// owners is how many owners the Pod has. One that has none must not have our finalizer and label either, and keeps those of others.
 func (e *env) owners(t *testing.T, name string) int {
 	t.Helper()
 	pod, err := e.cluster.CoreV1().Pods("default").Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := 2
+	want, label := 2, batch.ManagedLabel
 	if len(pod.OwnerReferences) == 0 {
-		want = 1
+		want, label = 1, "batch.jobserver.dev/released-from"
+	}
+	if len(pod.Labels) != 1 || pod.Labels[label] == "" {
+		t.Errorf("%s has the labels %v", name, pod.Labels)
 	}
 	if len(pod.Finalizers) != want {
 		t.Errorf("%s has the finalizers %v", name, pod.Finalizers)

@@ -35,6 +35,9 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 )
 
+// ReleasedLabel is on Pods that were let go, with the UID of the Job that they had.
+const ReleasedLabel = batch.GroupName + "/released-from"
+
 // pageSize is how many Jobs or Pods are read at once.
 const pageSize = 500
 
@@ -92,13 +95,17 @@ func (k *Keeper) jobUIDs(ctx context.Context) (sets.Set[types.UID], error) {
 	}
 }
 
-// releasePod takes the owner and our finalizers off a Pod. The patch repeats the Pod's UID: it can't hit another of the same name.
+// releasePod takes the owner, our finalizers and the label that we watch off a Pod. The patch repeats the Pod's UID: it can't hit another of the same name.
 func (k *Keeper) releasePod(ctx context.Context, pod *corev1.Pod, owner types.UID) error {
 	type object = map[string]any
 	ours := slices.DeleteFunc(slices.Clone(pod.Finalizers), func(finalizer string) bool {
 		return finalizer != batch.TrackingFinalizer && finalizer != batch.KubeTrackingFinalizer
 	})
-	meta := object{"uid": pod.UID, "ownerReferences": []object{{"$patch": "delete", "uid": owner}}}
+	meta := object{
+		"uid":             pod.UID,
+		"labels":          object{batch.ManagedLabel: nil, ReleasedLabel: owner},
+		"ownerReferences": []object{{"$patch": "delete", "uid": owner}},
+	}
 	if len(ours) > 0 {
 		meta["$deleteFromPrimitiveList/finalizers"] = ours
 	}
