@@ -71,6 +71,11 @@ func (e Etcd) JobsPrefix() string {
 	return path.Join(e.prefix(), "jobs") + "/"
 }
 
+// NamespacesPrefix is what the keys of all namespaces begin with, where an API server stores any.
+func (e Etcd) NamespacesPrefix() string {
+	return path.Join(e.prefix(), "namespaces") + "/"
+}
+
 // storageConfig returns the same for k8s.io/apiserver.
 func (e Etcd) storageConfig() *storagebackend.Config {
 	config := storagebackend.NewDefaultConfig(e.prefix(), nil)

@@ -122,7 +122,14 @@ func (s *Server) listen(options *Options) error {
 }
 
 // open opens what everything is stored in.
-func (s *Server) open(ctx context.Context, options Options) (err error) {
+func (s *Server) open(ctx context.Context, options Options) error {
+	if err := s.openBackend(ctx, options); err != nil {
+		return err
+	}
+	return checkForeign(ctx, s.backend.Client, s.backend.Store)
+}
+
+func (s *Server) openBackend(ctx context.Context, options Options) (err error) {
 	if len(options.Etcd.Servers) == 0 {
 		if s.dir, err = datadir.Open(options.DataDir); err != nil {
 			return err
