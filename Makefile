@@ -35,8 +35,10 @@ PORT     ?= 6443
 IMAGE          ?= ghcr.io/jobserver-dev/jobserver:$(shell hack/version.sh tag)
 CONTAINER_TOOL ?= docker
 
-# Handed to go test by the test targets: make test TESTFLAGS='-run TestJob -v'.
+# Handed to go test by the test targets, and to the commands conformance and mutants: make test TESTFLAGS='-run TestJob -v'.
 TESTFLAGS ?=
+CONFORMANCEFLAGS ?=
+MUTANTSFLAGS     ?=
 BENCH     ?= .
 COUNT     ?= 6
 
@@ -130,6 +132,23 @@ crash: build ## Kill servers while Jobs run, and check that nothing is lost or d
 .PHONY: failover
 failover: build kubernetes ## Take leaders away from replicas, and their etcd (FAILOVERS=, OUTAGE=)
 	$(GO) -C test/e2e test -count=1 -timeout 60m -v ./crash -run '^Test(Replicas|EtcdOutage)$$' -failovers=$(FAILOVERS) -outage=$(OUTAGE) $(TESTFLAGS)
+
+.PHONY: conformance
+conformance: build ## Judge a standalone server by the conformance suite (PROFILES=; UPDATE=1 writes its report anew)
+	$(GO) build -o $(BIN)/conformance ./test/conformance/cmd/conformance
+	hack/conformance.sh standalone $(CONFORMANCEFLAGS)
+
+.PHONY: conformance-kubernetes
+conformance-kubernetes: build kubernetes ## Judge a real Kubernetes by the same suite, with our node as its node (the same)
+	$(GO) build -o $(BIN)/conformance ./test/conformance/cmd/conformance
+	$(GO) -C test/e2e build -o $(CURDIR)/$(BIN)/with-cluster ./cluster/with-cluster
+	hack/conformance.sh kubernetes $(CONFORMANCEFLAGS)
+
+.PHONY: mutants
+mutants: ## Break rules of ours one by one, and see that the suite notices (MUTANTSFLAGS=-all for those with a result, too)
+	$(GO) build -o $(BIN)/conformance ./test/conformance/cmd/conformance
+	$(GO) build -o $(BIN)/mutants ./test/conformance/cmd/mutants
+	$(BIN)/mutants $(MUTANTSFLAGS)
 
 .PHONY: compare
 compare: ## Compare the Job API with Kubernetes' own code (JOBS= random requests)

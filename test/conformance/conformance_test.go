@@ -74,11 +74,7 @@ func TestConformance(t *testing.T) {
 }
 
 func judge(t *testing.T, profile suite.Profile, group schema.GroupVersion) {
-	target, err := suite.Connect(t.Context(), config, group)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := suite.NewRun(t.Context(), target, profile)
+	run, err := suite.Begin(t.Context(), config, group, profile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +91,7 @@ func judge(t *testing.T, profile suite.Profile, group schema.GroupVersion) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range suite.Select(tests.All(), profile, group.Group) {
+	for _, test := range suite.Select(tests.All(), profile) {
 		if !names.MatchString(test.Name) {
 			continue
 		}

@@ -21,8 +21,11 @@ import "time"
 // All times of the suite. A deadline ends only what fails anyway, so it is long enough for a machine under heavy load; a bound on
 // how fast something happens is never tested, because a slow machine would break it.
 const (
-	// waitTimeout is how long a test waits for one thing to happen.
-	waitTimeout = 90 * time.Second
+	// DefaultWait is how long a test waits for one thing to happen, unless the run says otherwise.
+	DefaultWait = 90 * time.Second
+
+	// readyTimeout is how long a server, and a node of it, may take to be there when a run begins.
+	readyTimeout = time.Minute
 
 	// testTimeout is how long a whole test may take.
 	testTimeout = 6 * time.Minute

@@ -17,9 +17,12 @@ limitations under the License.
 package suite
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -113,6 +116,31 @@ func ReadReport(text []byte) (report Report, _ error) {
 		return report, fmt.Errorf("decode the report: %w", err)
 	}
 	return report, nil
+}
+
+// Differences says where the runs that two reports share differ: tests that only one of them has, and outcomes. It does not look at
+// versions, features and reasons.
+func (r Report) Differences(other Report) (differences []string) {
+	for _, run := range r.Runs {
+		at := slices.IndexFunc(other.Runs, func(o RunReport) bool { return o.Profile == run.Profile && o.Group == run.Group })
+		if at < 0 {
+			continue
+		}
+		outcomes := map[string]Outcome{}
+		for _, test := range other.Runs[at].Tests {
+			outcomes[test.Name] = test.Outcome
+		}
+		for _, test := range run.Tests {
+			if outcome := cmp.Or(outcomes[test.Name], "absent"); outcome != test.Outcome {
+				differences = append(differences, fmt.Sprintf("%s %s %s: %s, not %s", run.Profile, run.Group, test.Name, outcome, test.Outcome))
+			}
+			delete(outcomes, test.Name)
+		}
+		for _, name := range slices.Sorted(maps.Keys(outcomes)) {
+			differences = append(differences, fmt.Sprintf("%s %s %s: %s, not absent", run.Profile, run.Group, name, outcomes[name]))
+		}
+	}
+	return differences
 }
 
 // WriteTable writes the results by subject, the tests that failed or were skipped by name, and a summary.

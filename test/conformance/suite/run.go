@@ -25,6 +25,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 )
 
 // Outcome is how a test ended.
@@ -58,10 +61,36 @@ type Run struct {
 	Profile Profile
 	// Keep leaves all that the tests make where it is: for servers that are thrown away, which need not spend minutes on it.
 	Keep bool
+	// Wait is how long a test waits for one thing to happen. Default: DefaultWait.
+	Wait time.Duration
 
 	target *Target
 	places *places
 }
+
+// Begin connects to a server and prepares a run, as soon as the server answers and, for profile node, a node of it is ready. The
+// caller must Close the run.
+func Begin(ctx context.Context, config *rest.Config, groupVersion schema.GroupVersion, profile Profile) (*Run, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for {
+		target, err := Connect(ctx, config, groupVersion)
+		if err == nil {
+			var run *Run
+			if run, err = NewRun(ctx, target, profile); err == nil {
+				return run, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(slowestPoll):
+		}
+	}
+}
+
+// Target is the server that is judged.
+func (r *Run) Target() *Target { return r.target }
 
 // NewRun prepares a run. The caller must Close it.
 func NewRun(ctx context.Context, target *Target, profile Profile) (*Run, error) {
@@ -72,7 +101,7 @@ func NewRun(ctx context.Context, target *Target, profile Profile) (*Run, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &Run{Profile: profile, target: target, places: places}, nil
+	return &Run{Profile: profile, Wait: DefaultWait, target: target, places: places}, nil
 }
 
 // Close removes everything that the run made in the server, and returns an error that says what is left. It may be called once
@@ -91,6 +120,8 @@ func (r *Run) Test(ctx context.Context, test Test) Result {
 	started := time.Now()
 	t := &T{run: r, test: test}
 	switch missing := r.target.lacks(test.Features); {
+	case test.Group != "" && test.Group != r.target.Group():
+		t.outcome, t.messages = Skip, []string{"it is about Jobs of " + test.Group + "/v1"}
 	case missing != "":
 		t.outcome, t.messages = Skip, []string{"the server lacks the feature " + string(missing)}
 	case ctx.Err() != nil:

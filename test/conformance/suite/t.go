@@ -137,7 +137,7 @@ func place() string {
 // Eventually waits until check returns nil. It ends the test, with what was waited for and what check said last, where that takes
 // too long.
 func (t *T) Eventually(what string, check func() error) {
-	deadline := time.Now().Add(waitTimeout)
+	deadline := time.Now().Add(t.run.Wait)
 	pause := firstPoll
 	for {
 		err := check()

@@ -69,7 +69,7 @@ type Test struct {
 
 	// Profile is the profile that the test belongs to. Empty: ProfileAPI.
 	Profile Profile
-	// Group restricts the test to one group. Empty: it holds in both.
+	// Group restricts the test to one group, and to servers that are judged by it. Empty: it holds in both.
 	Group string
 	// Features are what the server must have; where it lacks one, the test is skipped.
 	Features []Feature
@@ -90,9 +90,7 @@ func (t Test) profile() Profile {
 	return t.Profile
 }
 
-// Select returns the tests of a profile that hold in a group.
-func Select(tests []Test, profile Profile, group string) []Test {
-	return slices.DeleteFunc(slices.Clone(tests), func(test Test) bool {
-		return test.profile() != profile || test.Group != "" && test.Group != group
-	})
+// Select returns the tests of a profile. Those that hold in another group only are among them, and skipped.
+func Select(tests []Test, profile Profile) []Test {
+	return slices.DeleteFunc(slices.Clone(tests), func(test Test) bool { return test.profile() != profile })
 }

@@ -17,6 +17,8 @@ limitations under the License.
 package tests
 
 import (
+	"fmt"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +33,18 @@ func another(t *suite.T) *batchv1.Job {
 	job := t.Create(newJob(named("another")))
 	t.WaitActive(job, 1)
 	return job
+}
+
+// later waits until the server's clock shows a later second than some time of its own.
+func later(t *suite.T, than metav1.Time) {
+	t.Eventually("the clock goes on", func() error {
+		config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "clock-"}}
+		made, err := t.Kube.CoreV1().ConfigMaps(t.Namespace()).Create(t.Context(), config, metav1.CreateOptions{})
+		if err == nil && !than.Before(&made.CreationTimestamp) {
+			err = fmt.Errorf("it is %v", made.CreationTimestamp)
+		}
+		return err
+	})
 }
 
 // freePod creates a Pod that no controller made.
@@ -98,10 +112,14 @@ func init() {
 				if running.Status.StartTime == nil || running.Status.StartTime.Before(&job.CreationTimestamp) || running.Status.CompletionTime != nil {
 					t.Errorf("a running Job has the startTime %v and the completionTime %v", running.Status.StartTime, running.Status.CompletionTime)
 				}
+				later(t, *running.Status.StartTime)
 				t.Succeed(pods...)
 				job = t.WaitComplete(job, "CompletionsReached")
 				suite.Equal(t, "startTime", job.Status.StartTime, running.Status.StartTime)
 				suite.Equal(t, "completionTime", *job.Status.CompletionTime, suite.Condition(job, batchv1.JobComplete).LastTransitionTime)
+				if !job.Status.StartTime.Before(job.Status.CompletionTime) {
+					t.Errorf("the Job ran from %v to %v", job.Status.StartTime, job.Status.CompletionTime)
+				}
 			},
 		},
 		suite.Test{

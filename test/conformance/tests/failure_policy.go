@@ -52,13 +52,14 @@ func verdict(name, description, want string, codes map[string]int32, rules []bat
 	return suite.Test{Name: name, Description: description, Source: "KEP-3329; reference B66", KubernetesPolicies: true, Run: func(t *suite.T) {
 		job := t.Create(newJob(completions(2), parallelism(2), backoffLimit(1), twoContainers, podFailurePolicy(rules...)))
 		pods := t.WaitActive(job, 2)
-		t.End(pods[0], corev1.PodFailed, 0, append([]func(status *corev1.PodStatus){exits(codes)}, changes...)...)
+		changes := append([]func(status *corev1.PodStatus){exits(codes)}, changes...)
+		t.End(pods[0], corev1.PodFailed, 0, changes...)
 		switch want {
 		case "FailJob":
 			t.WaitFailed(job, "PodFailurePolicy")
 		case "Count":
 			t.WaitStatus(job, 1, 0, 1)
-			t.Fail(99, pods[1])
+			t.End(pods[1], corev1.PodFailed, 0, changes...)
 			t.WaitFailed(job, "BackoffLimitExceeded")
 		case "Ignore":
 			// An ignored failure delays the replacement as others do.

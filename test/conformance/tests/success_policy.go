@@ -91,7 +91,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "FailureComesFirst", Description: "A Job that has failed does not succeed by its successPolicy.", Source: "KEP-3998; reference B24",
+			Name: "FailureComesFirst", Description: "A Job that is to fail does not succeed by its successPolicy, and counts its active Pods as failed however they end.", Source: "KEP-3998; reference B24",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(indexed(3), backoffLimit(0), successPolicy(succeeded("", 1))))
 				pods := t.WaitActive(job, 3)
@@ -102,7 +102,7 @@ func init() {
 				t.EndDeleted(pods[2], 137)
 				job = t.WaitFailed(job, "BackoffLimitExceeded")
 				suite.Equal(t, "SuccessCriteriaMet", suite.Condition(job, batchv1.JobSuccessCriteriaMet), nil)
-				suite.Equal(t, "succeeded", job.Status.Succeeded, 1)
+				suite.Equal(t, "counters", [2]int32{job.Status.Succeeded, job.Status.Failed}, [2]int32{0, 3})
 			},
 		},
 		suite.Test{

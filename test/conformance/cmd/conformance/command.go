@@ -48,6 +48,8 @@ type options struct {
 	parallel            int
 	target              string
 	report, junit       string
+	expect              string
+	wait                time.Duration
 	list, keep          bool
 }
 
@@ -80,6 +82,8 @@ It needs the rights of an administrator: it creates namespaces, Jobs, Pods, and 
 	flags.StringVar(&o.target, "name", "server", "Name of the server in reports")
 	flags.StringVar(&o.report, "report", "", "File for the report in YAML")
 	flags.StringVar(&o.junit, "junit", "", "File for the report in JUnit's XML")
+	flags.StringVar(&o.expect, "expect", "", "File with a report in YAML that the server is to do like. A difference in the runs that both have fails the server, and nothing else does")
+	flags.DurationVar(&o.wait, "wait", suite.DefaultWait, "How long a test waits for one thing to happen")
 	flags.BoolVar(&o.keep, "keep", false, "Leave what the tests make in the server: for servers that are thrown away. Without it, all is removed, and the command waits until it is gone")
 	flags.BoolVar(&o.list, "list", false, "Print the tests with their sources, and run none")
 	return command
@@ -112,10 +116,39 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	}
 	fmt.Fprintln(out)
 	err = errors.Join(left, report.WriteTable(out), save(o.report, report.WriteYAML), save(o.junit, report.WriteJUnit))
-	if err == nil && failed {
-		err = errNonconformant
+	if err != nil {
+		return err
 	}
-	return err
+	if o.expect != "" {
+		if failed, err = o.unexpected(report, out); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return errNonconformant
+	}
+	return nil
+}
+
+// unexpected prints where the server did not do as was expected, and tells whether there is something.
+func (o *options) unexpected(report suite.Report, out io.Writer) (bool, error) {
+	text, err := os.ReadFile(o.expect)
+	if err != nil {
+		return false, fmt.Errorf("--expect: %w", err)
+	}
+	want, err := suite.ReadReport(text)
+	if err != nil {
+		return false, fmt.Errorf("--expect %s: %w", o.expect, err)
+	}
+	pattern := regexp.MustCompile(o.pattern) // plan has seen that it is one
+	for i := range want.Runs {
+		want.Runs[i].Tests = slices.DeleteFunc(want.Runs[i].Tests, func(test suite.TestReport) bool { return !pattern.MatchString(test.Name) })
+	}
+	differences := want.Differences(report)
+	for _, difference := range differences {
+		fmt.Fprintf(out, "unexpected: %s\n", difference)
+	}
+	return len(differences) > 0, nil
 }
 
 // part is what is run in one go.
@@ -144,7 +177,7 @@ func (o *options) plan() (plan []part, _ error) {
 			if !slices.Contains(suite.Profiles(), profile) {
 				return nil, fmt.Errorf("--profile: %q is none of %v", name, suite.Profiles())
 			}
-			selected := slices.DeleteFunc(suite.Select(tests.All(), profile, groupVersion.Group),
+			selected := slices.DeleteFunc(suite.Select(tests.All(), profile),
 				func(test suite.Test) bool { return !pattern.MatchString(test.Name) })
 			if len(selected) > 0 {
 				plan = append(plan, part{profile, groupVersion, selected})
@@ -179,21 +212,17 @@ func (o *options) config() (*rest.Config, error) {
 }
 
 func (o *options) judge(ctx context.Context, config *rest.Config, part part, out io.Writer) (_ suite.RunReport, version string, err error) {
-	target, err := suite.Connect(ctx, config, part.group)
+	run, err := suite.Begin(ctx, config, part.group, part.profile)
 	if err != nil {
 		return suite.RunReport{}, "", err
 	}
-	run, err := suite.NewRun(ctx, target, part.profile)
-	if err != nil {
-		return suite.RunReport{}, "", err
-	}
-	run.Keep = o.keep
+	run.Keep, run.Wait = o.keep, o.wait
 	started := time.Now()
 	results := run.All(ctx, part.tests, o.parallel, func(result suite.Result) {
 		fmt.Fprintf(out, "%-4s %6.1fs  %s %s  %s\n", result.Outcome, result.Duration.Seconds(), part.profile, part.group.Group, result.Test.Name)
 	})
 	err = run.Close(ctx)
-	return suite.NewRunReport(run, results, time.Since(started)), target.Version, err
+	return suite.NewRunReport(run, results, time.Since(started)), run.Target().Version, err
 }
 
 // save writes a file, where it has a name.
