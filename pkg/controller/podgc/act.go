@@ -138,6 +138,7 @@ func (c *Controller) evict(ctx context.Context, cached *corev1.Pod, since time.T
 		return fmt.Errorf("delete Pod: %w", err)
 	}
 	evictions.Inc()
+	evictionDuration.Observe((c.config.Clock.Since(since) - tolerated).Seconds())
 	klog.FromContext(ctx).Info("Evicted a Pod of a node that does not report", "since", since)
 	return nil
 }

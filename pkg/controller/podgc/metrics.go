@@ -31,7 +31,7 @@ const (
 	reasonUnscheduled  = "unscheduled"
 )
 
-// All of these have upstream's names and labels.
+// All of these have upstream's names, labels and buckets.
 var (
 	forceDeleted = metrics.NewCounterVec(&metrics.CounterOpts{
 		Subsystem:      "pod_gc_collector",
@@ -53,9 +53,16 @@ var (
 		Help:           "Pods that were evicted because their node does not report.",
 		StabilityLevel: metrics.ALPHA,
 	})
+	evictionDuration = metrics.NewHistogram(&metrics.HistogramOpts{
+		Subsystem:      "taint_eviction_controller",
+		Name:           "pod_deletion_duration_seconds",
+		Help:           "Seconds from the time until which a Pod tolerated that its node does not report, to its eviction.",
+		Buckets:        []float64{0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240},
+		StabilityLevel: metrics.ALPHA,
+	})
 )
 
 // registerMetrics adds the metrics of this package to the registry that /metrics serves.
 var registerMetrics = sync.OnceFunc(func() {
-	legacyregistry.MustRegister(forceDeleted, forceDeleteErrors, evictions)
+	legacyregistry.MustRegister(forceDeleted, forceDeleteErrors, evictions, evictionDuration)
 })

@@ -19,7 +19,9 @@ package cleaning
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -239,6 +241,16 @@ func TestNodeIsSilent(t *testing.T) {
 		})
 		if !marked || found.DeletionTimestamp == nil {
 			return fmt.Errorf("deleted %v, conditions %v", found.DeletionTimestamp, found.Status.Conditions)
+		}
+		return nil
+	})
+	framework.Eventually(t, "the eviction is counted", func(context.Context) error {
+		// Nothing else in this process evicts.
+		answer := l.server.Do(t, framework.Request{Method: http.MethodGet, Path: "/metrics"})
+		for _, line := range []string{"taint_eviction_controller_pod_deletions_total 1\n", "taint_eviction_controller_pod_deletion_duration_seconds_count 1\n"} {
+			if !strings.Contains(string(answer.Body), line) {
+				return fmt.Errorf("/metrics lacks %q", line)
+			}
 		}
 		return nil
 	})

@@ -63,6 +63,7 @@ var wanted = map[string]family{
 	"garbagecollector_controller_resources_sync_error_total":      {Type: "COUNTER"},
 	"pod_gc_collector_force_delete_pods_total":                    {Type: "COUNTER", Labels: []string{"namespace", "reason"}},
 	"taint_eviction_controller_pod_deletions_total":               {Type: "COUNTER"},
+	"taint_eviction_controller_pod_deletion_duration_seconds":     {Type: "HISTOGRAM", First: 0.005, Last: 240, Buckets: 12},
 	"workqueue_depth":         {Type: "GAUGE", Labels: []string{"name"}},
 	"workqueue_adds_total":    {Type: "COUNTER", Labels: []string{"name"}},
 	"workqueue_retries_total": {Type: "COUNTER", Labels: []string{"name"}},
