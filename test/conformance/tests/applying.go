@@ -173,7 +173,7 @@ func init() {
 func fieldsOf(object *unstructured.Unstructured, manager string) string {
 	for _, entry := range object.GetManagedFields() {
 		if entry.Manager == manager && entry.FieldsV1 != nil {
-			return string(entry.FieldsV1.Raw)
+			return entry.FieldsV1.GetRawString()
 		}
 	}
 	return ""
