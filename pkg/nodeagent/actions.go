@@ -45,6 +45,8 @@ type observation struct {
 	hooks map[runtime.ID]hookState
 	// unsupported is why this node can't run the Pod, or nil.
 	unsupported *failure
+	// evicted is why the node ends the Pod, which takes too much of it, or nil.
+	evicted *failure
 	// startNothing is true while the agent is stopping every container.
 	startNothing bool
 	// nodeIP is the address of the node and of its Pods; empty: loopbackIP.
@@ -133,6 +135,9 @@ func computeActions(o observation) actions {
 func podFailure(o observation, a *actions) *failure {
 	if o.unsupported != nil {
 		return o.unsupported
+	}
+	if o.evicted != nil {
+		return o.evicted
 	}
 	if o.pod.Spec.ActiveDeadlineSeconds == nil {
 		return nil

@@ -36,6 +36,9 @@ import (
 // A volume that can't be made is tried again after volumeRetry, doubled each time up to configRetry. (A kubelet starts there and goes up to two minutes.)
 const volumeRetry = 500 * time.Millisecond
 
+// volumeMeasure is how often a kubelet looks at what volumes take.
+const volumeMeasure = 10 * time.Second
+
 // defaultVolumeRefresh is well below what a kubelet takes, which is up to a minute and a half.
 const defaultVolumeRefresh = 20 * time.Second
 
@@ -47,6 +50,9 @@ type volumeState struct {
 	failure *failure
 	retryAt time.Time
 	delay   time.Duration
+	// measureAt is when it is measured next what they take; evicted is why the Pod is evicted for it, or nil.
+	measureAt time.Time
+	evicted   *failure
 	// refreshAt is when their content is read again.
 	refreshAt time.Time
 }
@@ -109,6 +115,28 @@ func (a *Agent) refreshVolumes(ctx context.Context, pod *corev1.Pod, state *podS
 	next := jittered(a.config.VolumeRefresh)
 	state.volumes.refreshAt = now.Add(next)
 	return next
+}
+
+// measureVolumes evicts a Pod a volume of which takes more than its limit, as a kubelet does, and returns when to look again; zero: not.
+func (a *Agent) measureVolumes(pod *corev1.Pod, state *podState) time.Duration {
+	made := &state.volumes
+	if made.evicted != nil || !volumes.HasSizeLimit(pod) || !anyRunning(a.runtime.Containers(pod.UID)) {
+		return 0
+	}
+	now := a.config.Clock.Now()
+	if wait := made.measureAt.Sub(now); wait > 0 {
+		return wait
+	}
+	made.measureAt = now.Add(volumeMeasure)
+	excess, err := a.volumeSet(pod).Excess()
+	if err != nil {
+		klog.Background().Error(err, "Failed to measure the volumes of a Pod, trying again", "pod", klog.KObj(pod))
+	}
+	if excess != "" {
+		made.evicted = &failure{reasonEvicted, excess}
+		a.recorder.Event(pod, corev1.EventTypeWarning, reasonEvicted, excess)
+	}
+	return volumeMeasure
 }
 
 // jittered is a duration within a quarter of d, so that Pods made at once don't ask the API server at once for ever.

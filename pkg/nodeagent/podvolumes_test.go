@@ -303,3 +303,23 @@ func TestServiceAccountToken(t *testing.T) {
 		t.Errorf("reason %q, message %q", got.Status.Reason, got.Status.Message)
 	}
 }
+
+func TestVolumeThatTakesTooMuch(t *testing.T) {
+	t.Parallel()
+	requireRoot(t)
+	c := newCluster(t)
+	source := emptyDir()
+	source.EmptyDir.SizeLimit = new(resource.MustParse("1Mi"))
+	pod := volumePod("greedy", "head -c 3000000 /dev/zero > /jobserver-test/file; sleep 1000", source)
+	pod.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+	c.create(t, pod)
+	got := c.waitPhase(t, "greedy", corev1.PodFailed)
+	if want := `Usage of EmptyDir volume "data" exceeds the limit "1Mi". `; got.Status.Reason != "Evicted" || got.Status.Message != want {
+		t.Errorf("reason %q, message %q, want Evicted and %q", got.Status.Reason, got.Status.Message, want)
+	}
+	// It is the Pod's own doing, and counts as a failure of its own.
+	if condition := findCondition(got.Status.Conditions, corev1.DisruptionTarget); condition != nil {
+		t.Errorf("condition %+v", condition)
+	}
+	c.waitEvents(t, "greedy", "Evicted")
+}

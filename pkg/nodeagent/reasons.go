@@ -61,6 +61,9 @@ const (
 	messageStatusUnknown     = "The container could not be located when the pod was terminated"
 	statusUnknownCode        = 137
 
+	// reasonEvicted is of Pods that take more of the node than they may.
+	reasonEvicted = "Evicted"
+
 	// reasonNodeLost is of Pods and containers that went with the machine when it was restarted.
 	reasonNodeLost  = "NodeLost"
 	messageNodeLost = "The machine was restarted while the Pod was running on it"

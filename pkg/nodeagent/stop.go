@@ -33,6 +33,9 @@ const (
 	stopNextRound     = "RestartAllContainers"
 )
 
+// evictionGrace is what the containers of a Pod get that is evicted, whatever the Pod says, as with a kubelet.
+const evictionGrace = time.Second
+
 // stopAction is one running container to be stopped.
 type stopAction struct {
 	container *corev1.Container
@@ -110,6 +113,9 @@ func stopEveryContainer(o observation, a *actions) []stopAction {
 		stop, ok := own[container.Name]
 		if !ok {
 			stop = stopAction{container: container, message: "Stopping container " + container.Name, grace: gracePeriod(o.pod)}
+			if o.evicted != nil {
+				stop.grace = evictionGrace
+			}
 			if a.failure != nil {
 				stop.message = fmt.Sprintf("%s: %s", stop.message, a.failure.message)
 			}

@@ -97,6 +97,7 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 		return 0, err
 	}
 	refreshAgain := a.refreshVolumes(ctx, pod, state)
+	refreshAgain = sooner(refreshAgain, a.measureVolumes(pod, state))
 	a.tend(ctx, pod, state)
 	actions := computeActions(a.observe(pod, state))
 	a.stopContainers(pod, state, actions.stop)
@@ -234,6 +235,7 @@ func (a *Agent) observe(pod *corev1.Pod, state *podState) observation {
 		pod: pod, startTime: state.startTime, containers: histories(a.runtime.Containers(pod.UID)), waiting: state.waiting, messages: state.messages,
 		unsupported: unsupportedField(pod), startNothing: a.stopping.Load(), nodeIP: a.nodeIP(), now: a.config.Clock.Now(),
 	}
+	observed.evicted = state.volumes.evicted
 	state.beside.observe(&observed)
 	if observed.unsupported == nil {
 		observed.unsupported = state.volumes.failure
