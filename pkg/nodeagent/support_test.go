@@ -187,3 +187,24 @@ func TestEveryFieldIsDecided(t *testing.T) {
 		}
 	}
 }
+
+// The document says of every field what becomes of it.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/concepts/pod-fields.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := range decided {
+		for i := range kind.NumField() {
+			field := kind.Field(i)
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if kind == reflect.TypeFor[corev1.LifecycleHandler]() && name == "" {
+				continue
+			}
+			if !strings.Contains(string(document), "`"+name+"`") {
+				t.Errorf("the document lacks %s.%s, `%s`", kind.Name(), field.Name, name)
+			}
+		}
+	}
+}
