@@ -92,6 +92,7 @@ func (p *Process) settle(ended *entry) {
 	if err := ended.cgroup.Remove(); err != nil {
 		klog.Background().Error(err, "Failed to delete the cgroup of a container", "podUID", ended.ID.PodUID, "container", ended.ID.Container)
 	}
+	p.cgroups.Clean() // so that an agent that is killed while nothing runs leaves nothing
 	p.onChange(ended.ID.PodUID)
 }
 
