@@ -72,9 +72,10 @@ type Server struct {
 	// Metadata is the client that sees metadata only.
 	Metadata metadata.Interface
 
-	config *rest.Config
-	http   *http.Client
-	stop   func() error
+	config       *rest.Config
+	http         *http.Client
+	etcdEndpoint string
+	stop         func() error
 }
 
 // Config returns a copy of the administrator's client configuration, for clients that a test makes itself.
@@ -121,25 +122,25 @@ func Main(m *testing.M, options Options, use func(*Server)) int {
 
 // launch is the one place that knows how servers come about.
 func launch(ctx context.Context, options Options) (*Server, error) {
-	config, stop, err := startInProcess(ctx, options)
+	started, err := startInProcess(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	server, err := connect(config, stop)
+	server, err := connect(started)
 	if err == nil {
 		err = server.waitReady(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, stop())
+		return nil, errors.Join(err, started.stop())
 	}
 	return server, nil
 }
 
-// connect makes the clients of the server that config leads to.
-func connect(config *rest.Config, stop func() error) (*Server, error) {
-	config = rest.CopyConfig(config)
+// connect makes the clients of a server.
+func connect(started *process) (*Server, error) {
+	config := rest.CopyConfig(started.admin)
 	config.QPS = -1
-	server := &Server{config: config, stop: stop}
+	server := &Server{config: config, etcdEndpoint: started.etcdEndpoint, stop: started.stop}
 	var errs [5]error
 	server.Kube, errs[0] = kubernetes.NewForConfig(config)
 	server.Jobserver, errs[1] = versioned.NewForConfig(config)
