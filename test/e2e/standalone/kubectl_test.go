@@ -35,9 +35,15 @@ const kubectlTimeout = 2 * time.Minute
 // kubectl runs kubectl as the server's administrator and returns its standard output. An empty namespace means the default one.
 // The error has the exit code and what kubectl wrote to standard error.
 func (s *server) kubectl(namespace, stdin string, args ...string) (string, error) {
+	return s.kubectlWith(nil, namespace, stdin, args...)
+}
+
+// kubectlWith does the same with additional variables in kubectl's environment.
+func (s *server) kubectlWith(environment []string, namespace, stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), kubectlTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, *kubectlPath, s.kubectlArgs(namespace, args...)...)
+	command.Env = append(os.Environ(), environment...)
 	command.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
