@@ -33,6 +33,9 @@ const (
 	maxPodFailurePolicyRules    = 20
 	maxPodFailurePolicyPatterns = 20
 	maxPodFailurePolicyValues   = 255
+
+	// manyErrors are more than any client is told. A list of a million exit codes is not looked at to its end.
+	manyErrors = 20_000
 )
 
 // The values of the policy's enumerations, in the order in which errors list them.
@@ -131,6 +134,9 @@ func validateExitCodes(requirement *batch.PodFailurePolicyOnExitCodesRequirement
 	}
 	seen := sets.New[int32]()
 	for i, value := range values {
+		if len(errs) > manyErrors {
+			break
+		}
 		if value == 0 && requirement.Operator == batch.PodFailurePolicyOnExitCodesOpIn {
 			errs = append(errs, field.Invalid(path.Index(i), value, "must not be 0 for the In operator"))
 		}

@@ -157,7 +157,8 @@ func (Strategy) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, er
 // in 20 ways, are 5,120.
 const maxErrors = 10_000
 
-// boundErrors returns the first errors and, where that is not all, one that tells how many there are, about the field of the first that is left out.
+// boundErrors returns the first errors and, where that is not all, one that says so, about the field of the first that is left out. How many there are
+// it can't say: validation stops counting, too.
 func boundErrors(errs field.ErrorList) field.ErrorList {
 	if len(errs) <= maxErrors {
 		return errs
@@ -165,7 +166,7 @@ func boundErrors(errs field.ErrorList) field.ErrorList {
 	// A copy: the rest would stay in memory with the answer.
 	bounded := append(make(field.ErrorList, 0, maxErrors+1), errs[:maxErrors]...)
 	return append(bounded, &field.Error{
-		Type: field.ErrorTypeTooMany, Field: errs[maxErrors].Field, BadValue: len(errs),
+		Type: field.ErrorTypeTooMany, Field: errs[maxErrors].Field, BadValue: field.OmitValueType{},
 		Detail: fmt.Sprintf("only the first %d errors are shown", maxErrors),
 	})
 }
