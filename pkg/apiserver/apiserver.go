@@ -31,6 +31,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch/kubev1"
 	ourv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/quantities"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/utf8only"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 	jobstorage "github.com/jobserver-dev/jobserver/pkg/registry/batch/job/storage"
 	"github.com/jobserver-dev/jobserver/pkg/registry/core"
@@ -70,7 +71,7 @@ func NewConfig() *Config {
 		sets.NewString("watch"), sets.NewString(core.LongRunningSubresources()...))
 	withOpenAPI(&generic.Config)
 	generic.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
-		api = quantities.Filter(api, Scheme, Codecs, c.MaxRequestBodyBytes)
+		api = utf8only.Filter(quantities.Filter(api, Scheme, Codecs, c.MaxRequestBodyBytes))
 		return genericapiserver.DefaultBuildHandlerChain(api, c)
 	}
 	return &Config{Generic: generic}
@@ -157,10 +158,10 @@ func (c completedConfig) installJobs(server *genericapiserver.GenericAPIServer) 
 	return nil
 }
 
-// guard makes groups refuse quantities that would keep the server busy for minutes.
+// guard makes groups refuse quantities that would keep the server busy for minutes, and text that is not UTF-8.
 func guard(groups ...*genericapiserver.APIGroupInfo) {
 	for _, group := range groups {
-		group.NegotiatedSerializer = quantities.Serializer(group.NegotiatedSerializer, group.Scheme)
+		group.NegotiatedSerializer = utf8only.Serializer(quantities.Serializer(group.NegotiatedSerializer, group.Scheme))
 	}
 }
 

@@ -17,6 +17,7 @@ limitations under the License.
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -229,17 +230,48 @@ func TestInvalidUTF8(t *testing.T) {
 	t.Parallel()
 	forEachGroup(t, func(t *testing.T, resource schema.GroupVersionResource) {
 		namespace := server.Namespace(t)
-		encoded, err := json.Marshal(newJob(resource, "job", nil))
+		create(t, namespace, newJob(resource, "there", object{"suspend": true}))
+		before := get(t, resource, namespace, "there")
+		encoded := encode(t, newJob(resource, "job", nil))
+		replace := func(old, with string) string { return strings.Replace(encoded, old, with, 1) }
+		protobuf := fetch(t, jobsPath(resource, namespace, "/there"), protobufType).Body
+		// Of the same length, so that the lengths before it stay true.
+		protobuf = bytes.ReplaceAll(bytes.ReplaceAll(protobuf, []byte("there"), []byte("other")), []byte("busybox"), []byte("busyb\xffx"))
+		const notUTF8 = "not UTF-8"
+		post := func(contentType, body string) hostile {
+			return hostile{method: http.MethodPost, contentType: contentType, body: body, wantCode: http.StatusBadRequest, wantIn: notUTF8}
+		}
+		patch := func(contentType, body string) hostile {
+			return hostile{method: http.MethodPatch, under: "/there", contentType: contentType, body: body, wantCode: http.StatusBadRequest, wantIn: notUTF8}
+		}
+		annotation := "{\"metadata\":{\"annotations\":{\"a\":\"b\xff\"}}}"
+		inYAML := post("application/yaml", replace(`"busybox"`, "\"busyb\xffx\""))
+		inYAML.wantIn = "" // its parser has words of its own
+		for name, request := range map[string]hostile{
+			"in a name":            post("application/json", replace(`"name":"job"`, "\"name\":\"j\xffb\"")),
+			"in a key":             post("application/json", replace(`"name":"job"`, "\"name\":\"job\",\"labels\":{\"a\xff\":\"b\"}")),
+			"in a label":           post("application/json", replace(`"name":"job"`, "\"name\":\"job\",\"labels\":{\"a\":\"b\xff\"}")),
+			"in an image":          post("application/json", replace(`"busybox"`, "\"busyb\xffx\"")),
+			"in a command":         post("application/json", replace(`["true"]`, "[\"tru\xed\xa0\x80\"]")),
+			"without a type":       post("", replace(`"busybox"`, "\"busyb\xffx\"")),
+			"in YAML":              inYAML,
+			"in protobuf":          post(protobufType, string(protobuf)),
+			"in a merge patch":     patch("application/merge-patch+json", annotation),
+			"in a strategic patch": patch("application/strategic-merge-patch+json", annotation),
+			"in a json patch":      patch("application/json-patch+json", "[{\"op\":\"add\",\"path\":\"/metadata/annotations\",\"value\":{\"a\":\"b\xff\"}}]"),
+		} {
+			response := server.Do(t, framework.Request{
+				Method: request.method, Path: jobsPath(resource, namespace, request.under),
+				Header: map[string]string{"Content-Type": request.contentType}, Body: []byte(request.body),
+			})
+			expectRefusal(t, name, request, response)
+		}
+		list, err := jobsIn(resource, namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, with := range map[string]string{
-			"in a name":  strings.Replace(string(encoded), `"name":"job"`, "\"name\":\"j\xffb\"", 1),
-			"in a key":   strings.Replace(string(encoded), `"name":"job"`, "\"name\":\"job\",\"labels\":{\"a\xff\":\"b\"}", 1),
-			"in a label": strings.Replace(string(encoded), `"name":"job"`, "\"name\":\"job\",\"labels\":{\"a\":\"b\xff\"}", 1),
-		} {
-			response := send(t, http.MethodPost, jobsPath(resource, namespace, ""), "application/json", with)
-			expectRefusal(t, name, hostile{}, response)
+		if len(list.Items) != 1 || diffObjects(before.Object, list.Items[0].Object) != "" {
+			t.Errorf("after it all there are %v, want the one Job as it was", names(list))
 		}
 	})
 }
