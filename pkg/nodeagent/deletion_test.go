@@ -123,8 +123,8 @@ func TestPodReplacedUnderItsName(t *testing.T) {
 func TestPreStopHook(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	pod := shellPod("hook", "while [ ! -e hooked ]; do sleep 0.01; done; echo hooked; sleep 1000")
-	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", "touch hooked; sleep 0.1"}}}}
+	pod := shellPod("hook", "while [ ! -e hooked ]; do sleep 0.01; done; echo hooked; touch seen; sleep 1000")
+	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", "touch hooked; until [ -e seen ]; do sleep 0.01; done"}}}}
 	pod.Finalizers = []string{"example.com/keep"}
 	c.create(t, pod)
 	c.wait(t, "hook", "running", isRunning)
