@@ -101,9 +101,13 @@ clean: ## Remove what was built and what servers left in _output
 test: ## Run the unit and integration tests
 	$(GO) test -timeout 20m $(TESTFLAGS) ./...
 
+# Left out: requests as large as may be, one after the other. They take the server seconds of computing, ten times that under the race
+# detector, and so more than a request may take; no goroutines meet in it that don't in the others.
+NOT_RACED := ^TestLargeRequests$$
+
 .PHONY: test-race
 test-race: ## Run the same tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(TESTFLAGS) ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m -skip '$(NOT_RACED)' $(TESTFLAGS) ./...
 
 .PHONY: histories
 histories: ## Drive the Job controller through random histories (HISTORIES=)

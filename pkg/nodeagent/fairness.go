@@ -54,6 +54,8 @@ func keepsPlace(waited time.Duration) bool {
 type waiting struct {
 	pod    *corev1.Pod
 	demand corev1.ResourceList
+	// arrival counts those that came to the queue before.
+	arrival uint64
 	// short is since when the Pod has lacked nothing but resources; zero while it doesn't.
 	short time.Time
 }

@@ -157,12 +157,13 @@ func add(a, b corev1.ResourceList, sign int) {
 	}
 }
 
-// byPrecedence orders Pods: the higher priority first, and among equals first come, first served. Times have a resolution of seconds, so
-// names decide within one.
-func byPrecedence(a, b *corev1.Pod) int {
+// byPrecedence orders the queue: the higher priority first, and among equals first come, first served. Times have a resolution of seconds, so
+// within one it counts who was seen first. Names make the order complete: an agent that starts sees all that wait at once.
+func byPrecedence(a, b *waiting) int {
 	return cmp.Or(
-		cmp.Compare(priority(b), priority(a)),
-		a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+		cmp.Compare(priority(b.pod), priority(a.pod)),
+		a.pod.CreationTimestamp.Compare(b.pod.CreationTimestamp.Time), cmp.Compare(a.arrival, b.arrival),
+		cmp.Compare(a.pod.Namespace, b.pod.Namespace), cmp.Compare(a.pod.Name, b.pod.Name),
 	)
 }
 

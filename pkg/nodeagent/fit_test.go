@@ -125,19 +125,22 @@ func setNodeCondition(node *corev1.Node, kind corev1.NodeConditionType, status c
 
 func TestQueueOrder(t *testing.T) {
 	t.Parallel()
-	made := func(name string, second int, priority *int32) *corev1.Pod {
-		return &corev1.Pod{
+	made := func(name string, second int, priority *int32, arrival uint64) *waiting {
+		return &waiting{arrival: arrival, pod: &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(now.Add(time.Duration(second) * time.Second))},
 			Spec:       corev1.PodSpec{Priority: priority},
-		}
+		}}
 	}
-	queue := []*corev1.Pod{made("c", 1, nil), made("b", 2, nil), made("a", 2, nil), made("d", 0, new(int32(0))), made("low", 0, new(int32(-1))), made("high", 9, new(int32(7)))}
+	queue := []*waiting{
+		made("c", 1, nil, 9), made("f", 2, nil, 4), made("e", 2, nil, 4), made("a", 2, nil, 3), made("b", 2, nil, 2), made("d", 0, new(int32(0)), 8),
+		made("low", 0, new(int32(-1)), 1), made("high", 9, new(int32(7)), 7),
+	}
 	slices.SortFunc(queue, byPrecedence)
 	var names []string
-	for _, pod := range queue {
-		names = append(names, pod.Name)
+	for _, entry := range queue {
+		names = append(names, entry.pod.Name)
 	}
-	if diff := cmp.Diff([]string{"high", "d", "c", "a", "b", "low"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"high", "d", "c", "b", "a", "e", "f", "low"}, names); diff != "" {
 		t.Errorf("order differs (-want +got):\n%s", diff)
 	}
 }

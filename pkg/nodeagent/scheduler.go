@@ -59,6 +59,8 @@ type scheduler struct {
 
 	mu      sync.Mutex
 	pending map[types.UID]*waiting
+	// arrivals is how many Pods have come to pending so far.
+	arrivals uint64
 	// placed are the Pods on the node, used the sum of their demands. A Pod being bound counts.
 	placed map[types.UID]*waiting
 	used   corev1.ResourceList
@@ -119,9 +121,11 @@ func (s *scheduler) enqueue(pod *corev1.Pod) bool {
 	before := s.pending[pod.UID]
 	s.pending[pod.UID] = entry
 	if before == nil {
+		s.arrivals++
+		entry.arrival = s.arrivals
 		return true
 	}
-	entry.short = before.short
+	entry.short, entry.arrival = before.short, before.arrival
 	return before.pod.Generation != pod.Generation || !maps.Equal(before.pod.Labels, pod.Labels)
 }
 
@@ -238,7 +242,7 @@ func (s *scheduler) decide(node *corev1.Node) (fitting []*corev1.Pod, refused []
 	if len(s.pending) == 0 {
 		return nil, nil
 	}
-	queue := slices.SortedFunc(maps.Values(s.pending), func(a, b *waiting) int { return byPrecedence(a.pod, b.pod) })
+	queue := slices.SortedFunc(maps.Values(s.pending), byPrecedence)
 	others := make([]*corev1.Pod, 0, len(s.placed)+len(queue))
 	for _, placed := range s.placed {
 		others = append(others, placed.pod)

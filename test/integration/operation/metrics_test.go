@@ -138,7 +138,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no workqueue_depth of %s", queue)
 		}
 	}
-	if deleted := values[fmt.Sprintf("pod_gc_collector_force_delete_pods_total{namespace=%q,reason=%q}", f.namespace, "orphaned")]; deleted != 1 {
+	if deleted := values[f.lostPods()]; deleted != 1 {
 		t.Errorf("%v Pods of lost nodes deleted, want 1", deleted)
 	}
 }
@@ -280,16 +280,24 @@ func (f *fleet) loseNode() {
 	factory.Start(ctx.Done())
 	ended := make(chan error, 1)
 	go func() { ended <- controller.Run(ctx) }()
-	framework.Eventually(f.t, "the Pod of the lost node is gone", func(ctx context.Context) error {
-		_, err := f.server.Kube.CoreV1().Pods(f.namespace).Get(ctx, "lost", metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil
+	framework.Eventually(f.t, "the Pod of the lost node is gone, and counted", func(ctx context.Context) error {
+		if _, err := f.server.Kube.CoreV1().Pods(f.namespace).Get(ctx, "lost", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is still there (%v)", err)
 		}
-		return fmt.Errorf("it is still there (%v)", err)
+		// The controller may not have the answer yet, and would not get it once it is stopped.
+		if _, values := scrape(f.t, f.server); values[f.lostPods()] == 0 {
+			return fmt.Errorf("%s is 0", f.lostPods())
+		}
+		return nil
 	})
 	cancel()
 	if err := <-ended; err != nil {
 		f.t.Error(err)
 	}
 	factory.Shutdown()
+}
+
+// lostPods is the series of Pods deleted for the loss of their node.
+func (f *fleet) lostPods() string {
+	return fmt.Sprintf("pod_gc_collector_force_delete_pods_total{namespace=%q,reason=%q}", f.namespace, "orphaned")
 }
