@@ -84,7 +84,8 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// ownInstallation makes an installation for one test, which is stopped when the test ends.
+// ownInstallation makes an installation for one test, which is stopped when the test ends. Its subtests must not be parallel: they would wait for the
+// end of tests that wait for the end of this one.
 func ownInstallation(t *testing.T, how setup) *installation {
 	t.Helper()
 	ownSlots <- struct{}{}

@@ -41,10 +41,10 @@ func TestReplace(t *testing.T) {
 	if err := in.waitAvailable("v1.batch"); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("kubectl", func(t *testing.T) { t.Parallel(); testReplacedKubectl(t, in.newNamespace(t)) })
-	t.Run("client-go", func(t *testing.T) { t.Parallel(); testReplacedClient(t, in.newNamespace(t)) })
-	t.Run("names", func(t *testing.T) { t.Parallel(); testReplacedNames(t, in.newNamespace(t)) })
-	t.Run("garbage", func(t *testing.T) { t.Parallel(); testReplacedGarbage(t, in.newNamespace(t)) })
+	t.Run("kubectl", func(t *testing.T) { testReplacedKubectl(t, in.newNamespace(t)) })
+	t.Run("client-go", func(t *testing.T) { testReplacedClient(t, in.newNamespace(t)) })
+	t.Run("names", func(t *testing.T) { testReplacedNames(t, in.newNamespace(t)) })
+	t.Run("garbage", func(t *testing.T) { testReplacedGarbage(t, in.newNamespace(t)) })
 }
 
 func testReplacedKubectl(t *testing.T, u user) {
