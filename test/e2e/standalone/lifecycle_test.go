@@ -148,15 +148,20 @@ func TestStopPodsOnExit(t *testing.T) {
 	s.mustStart(t)
 	mark, d := newMark(), newDiary(t)
 	c := newClient(t, s)
-	c.apply(t, podManifest("p", "trap 'echo ended >> "+d.path+"; exit 0' TERM; sleep "+mark+" & wait"))
-	mustRun(t, mark)
+	c.apply(t, podManifest("p", "trap 'echo ended >> "+d.path+"; exit 0' TERM; echo up >> "+d.path+"; sleep "+mark+" & wait"))
+	eventually(t, time.Minute, func() string {
+		if got := d.lines(t); len(got) == 0 {
+			return "the container has not set its trap yet"
+		}
+		return ""
+	})
 	if _, err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
 	if left := processesWith(mark); len(left) > 0 {
 		t.Errorf("the server has ended, processes %v of the Pod run", left)
 	}
-	if got := d.lines(t); len(got) != 1 {
+	if got := d.lines(t); !slices.Equal(got, []string{"up", "ended"}) {
 		t.Errorf("the container was to end by itself, its diary says %q", got)
 	}
 }
