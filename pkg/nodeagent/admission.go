@@ -105,7 +105,7 @@ func (a *Agent) readmit() {
 	for _, found := range a.runtime.Pods() {
 		pod, err := a.pods.Pods(found.Namespace).Get(found.Name)
 		if err == nil && pod.UID == found.UID && pod.Spec.NodeName == a.config.NodeName && !isTerminal(pod.Status.Phase) {
-			_ = a.admissions.admit(pod, nil, true)
+			_ = a.admissions.admit(pod, nil, true) // what runs already is never refused
 		}
 	}
 }

@@ -63,7 +63,7 @@ func TestHostAway(t *testing.T) {
 			if err := api.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // how long it lasts, not a wait for something
 			if err := api.Signal(syscall.SIGCONT); err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestHostOutOfReach(t *testing.T) {
 	t.Run("black hole for a minute", func(t *testing.T) {
 		in.survive(t, func() {
 			in.toHost.setSwallow(true)
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // how long it lasts, not a wait for something
 			in.toHost.setSwallow(false)
 		})
 	})
