@@ -257,13 +257,12 @@ func init() {
 		},
 	)
 
-	policies := func(test suite.Test) suite.Test {
-		test.KubernetesPolicies = true
-		return test
-	}
+}
+
+func init() {
 	queue := spec(func(spec *batchv1.JobSpec) { spec.Completions = nil })
 	subject("WorkQueue",
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "FirstSuccess", Description: "Once a Pod of a work queue has succeeded, no more are made, and the Job is complete when all have ended.",
 			Source: "reference B24 and B46",
 			Run: func(t *suite.T) {
@@ -281,7 +280,7 @@ func init() {
 				suite.Equal(t, "number of Pods", len(t.Pods(job)), 3)
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "FailureAfterSuccess", Description: "A Pod of a work queue that fails after another has succeeded is counted and not replaced.", Source: "reference B24 and B46",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(parallelism(2), queue, backoffLimit(3)))
@@ -293,7 +292,7 @@ func init() {
 				suite.Equal(t, "number of Pods", len(t.Pods(job)), 2)
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "NoScaleUpAfterSuccess", Description: "A work queue of which a Pod has succeeded makes no Pods for a higher parallelism.", Source: "reference B46",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(parallelism(2), queue))

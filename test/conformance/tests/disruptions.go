@@ -28,15 +28,11 @@ import (
 
 // Pods that are lost, and when Pods are replaced that are being deleted.
 func init() {
-	policies := func(test suite.Test) suite.Test {
-		test.KubernetesPolicies = true
-		return test
-	}
 	evict := func(t *suite.T, pod corev1.Pod) {
 		t.Must(t.Kube.PolicyV1().Evictions(pod.Namespace).Evict(t.Context(), &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}}))
 	}
 	subject("Disruption",
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "DeletedPodCounts", Description: "With Kubernetes' policies, a Pod that somebody deletes counts as failed.", Source: "reference B20",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(completions(2), parallelism(2), backoffLimit(3)))
@@ -47,7 +43,7 @@ func init() {
 				t.WaitActive(job, 2)
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "DeletedPodFailsTheJob", Description: "With Kubernetes' policies and backoffLimit 0, a deleted Pod fails the Job.", Source: "reference B20 and B24",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(0)))
@@ -55,7 +51,7 @@ func init() {
 				suite.Equal(t, "failed", t.WaitFailed(job, "BackoffLimitExceeded").Status.Failed, 1)
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "EvictedPodCounts", Description: "With Kubernetes' policies, an evicted Pod counts as failed.", Source: "reference B85", Features: []suite.Feature{suite.FeatureEviction},
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(0)))
@@ -97,7 +93,7 @@ func init() {
 				suite.Equal(t, "failed", t.WaitComplete(job, "CompletionsReached").Status.Failed, 0)
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "DisruptedPodCounts", Description: "With Kubernetes' policies, a Pod that failed because of a disruption counts.", Source: "reference B21; KEP-3329",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(0)))
@@ -107,6 +103,9 @@ func init() {
 		}),
 	)
 
+}
+
+func init() {
 	replacing := func(policy batchv1.PodReplacementPolicy) edit {
 		return spec(func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = &policy })
 	}
@@ -116,7 +115,7 @@ func init() {
 		}
 	}
 	subject("Replacement",
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "TerminatingOrFailed", Description: "With podReplacementPolicy TerminatingOrFailed, a Pod is replaced while it terminates.", Source: "KEP-3939; reference B20",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(3), replacing(batchv1.TerminatingOrFailed)))
@@ -128,7 +127,7 @@ func init() {
 				t.WaitJob(job, "has an active Pod", terminating(1, 0, 1))
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "Failed", Description: "With podReplacementPolicy Failed, a Pod is replaced, and counted, once it has ended.", Source: "KEP-3939; reference B49",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(3), replacing(batchv1.Failed)))
@@ -142,7 +141,7 @@ func init() {
 				t.WaitJob(job, "has an active Pod", terminating(1, 0, 1))
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "FailedAndSucceeded", Description: "With podReplacementPolicy Failed, a Pod that succeeds while it terminates is no failure.", Source: "KEP-3939; reference B20",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(3), replacing(batchv1.Failed)))
@@ -155,7 +154,7 @@ func init() {
 				suite.Equal(t, "counters", [2]int32{job.Status.Succeeded, job.Status.Failed}, [2]int32{1, 0})
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "FailedIndexed", Description: "With podReplacementPolicy Failed, no index has a Pod while another of its Pods terminates.", Source: "KEP-3939; reference B50",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(indexed(3), parallelism(2), backoffLimit(3), replacing(batchv1.Failed)))

@@ -88,6 +88,9 @@ func init() {
 		}),
 	)
 
+}
+
+func init() {
 	subject("Ending",
 		onNode(suite.Test{
 			Name: "Deadline", Description: "The deadline of a Job ends its processes.", Source: "guide 9",

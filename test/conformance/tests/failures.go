@@ -57,8 +57,10 @@ func onFailure(limit int32) edit {
 	}
 }
 
+// exceeded is the reason of a Job that failed too often.
+const exceeded = "BackoffLimitExceeded"
+
 func init() {
-	const exceeded = "BackoffLimitExceeded"
 	subject("Failure",
 		suite.Test{
 			Name: "NoRetries", Description: "With backoffLimit 0, the first failed Pod fails the Job.", Source: "guide 3 and 7; reference B24",
@@ -234,6 +236,9 @@ func init() {
 		},
 	)
 
+}
+
+func init() {
 	restarted := func(name, description string, limit int32, fails bool, changes ...func(status *corev1.PodStatus)) suite.Test {
 		return suite.Test{Name: name, Description: description, Source: "guide 3, 4 and 5; reference B26", Run: func(t *suite.T) {
 			job := t.Create(newJob(onFailure(limit), completions(2), parallelism(2)))

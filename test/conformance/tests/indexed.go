@@ -163,6 +163,9 @@ func init() {
 		},
 	)
 
+}
+
+func init() {
 	tandem := func(n int) suite.Fields { return suite.Fields{"completions": n, "parallelism": n} }
 	subject("Elastic",
 		suite.Test{

@@ -112,6 +112,9 @@ func init() {
 		},
 	)
 
+}
+
+func init() {
 	subject("Concurrency",
 		suite.Test{
 			Name: "OneNameOneJob", Description: "Of many clients that create a Job of one name, exactly one succeeds.", Source: "API conventions",

@@ -34,6 +34,12 @@ func subject(name string, tests ...suite.Test) {
 	}
 }
 
+// kubernetesPolicies returns the test with Jobs that behave as Kubernetes', through our group too.
+func kubernetesPolicies(test suite.Test) suite.Test {
+	test.KubernetesPolicies = true
+	return test
+}
+
 // All returns all tests in the order of their names.
 func All() []suite.Test {
 	return slices.SortedFunc(slices.Values(all), func(a, b suite.Test) int { return strings.Compare(a.Name, b.Name) })

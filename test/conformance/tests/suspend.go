@@ -34,10 +34,6 @@ func suspendCondition(job *batchv1.Job) [3]string {
 
 func init() {
 	isSuspended, isResumed := [3]string{"True", "JobSuspended", "Job suspended"}, [3]string{"False", "JobResumed", "Job resumed"}
-	policies := func(test suite.Test) suite.Test {
-		test.KubernetesPolicies = true
-		return test
-	}
 	subject("Suspend",
 		suite.Test{
 			Name: "FromTheBeginning", Description: "A Job that is created suspended has no Pods and no startTime, and says so.", Source: "guide 8; reference B22 and B28; KEP-2232",
@@ -75,7 +71,7 @@ func init() {
 				suite.Equal(t, "number of conditions", len(t.Get(job).Status.Conditions), 0)
 			},
 		},
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "PodsAreDeleted", Description: "With Kubernetes' policies, suspending a Job deletes its active Pods, which are no failures, and its startTime.", Source: "reference B28 and B45",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(completions(3), parallelism(2), backoffLimit(0)))
@@ -95,7 +91,7 @@ func init() {
 				}
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "SuccessesStay", Description: "A suspended Job keeps what has succeeded, and goes on from there.", Source: "KEP-2232; reference B45",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(indexed(3)))
@@ -108,7 +104,7 @@ func init() {
 				t.WaitComplete(job, "CompletionsReached")
 			},
 		}),
-		policies(suite.Test{
+		kubernetesPolicies(suite.Test{
 			Name: "SuccessOfTerminatingPod", Description: "A Pod that succeeds before its deletion by suspending is seen counts.", Source: "KEP-2307",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob())
