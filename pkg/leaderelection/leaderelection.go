@@ -41,6 +41,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -152,6 +153,7 @@ func (c Config) complete() (Config, error) {
 // Elector takes part in an election. Make it with New.
 type Elector struct {
 	config Config
+	term   atomic.Pointer[Term] // the last one, which may be over
 
 	mu      sync.Mutex
 	leading bool

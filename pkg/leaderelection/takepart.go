@@ -106,8 +106,9 @@ func (e *Elector) lookForLeader(ctx context.Context, election *concurrency.Elect
 // lead runs the work until ctx ends, the work does, or the lease can't be renewed in time.
 func (e *Elector) lead(ctx context.Context, session *concurrency.Session, election *concurrency.Election) error {
 	logger := klog.FromContext(ctx)
-	term := newTerm(e.config.Timings)
+	term := newTerm(election.Key(), e.config.Timings)
 	defer term.close()
+	e.term.Store(term)
 	// Campaign doesn't notice that the lease ran out while it waited.
 	if err := e.renew(ctx, session, election, term); err != nil {
 		return fmt.Errorf("renew the lease after the election: %w", err)

@@ -31,8 +31,12 @@ import (
 // ErrDeposed is the error of a request that a replica sends which may not lead any more.
 var ErrDeposed = errors.New("this replica does not lead any more")
 
+// TermHeader names the term in which a request was sent. Term.Wrap sets it; Elector.Fence reads it.
+const TermHeader = "Jobserver-Term"
+
 // Term is the time in which this replica leads, as far as it can know.
 type Term struct {
+	name    string // no other term has it, of this replica or another
 	timings Timings
 	now     func() time.Duration
 
@@ -48,8 +52,8 @@ type Term struct {
 }
 
 // newTerm returns a term that begins with its first renewal.
-func newTerm(timings Timings) *Term {
-	t := &Term{timings: timings, now: bootTime, passed: make(chan struct{}, 1)}
+func newTerm(name string, timings Timings) *Term {
+	t := &Term{name: name, timings: timings, now: bootTime, passed: make(chan struct{}, 1)}
 	t.requests, t.fence = context.WithCancelCause(context.Background())
 	t.last = t.now()
 	t.changed = time.AfterFunc(timings.RenewDeadline, t.checkDeadline)
@@ -135,17 +139,27 @@ func (f *fencedTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		}
 		return nil, ErrDeposed
 	}
-	ctx, cancel := context.WithCancelCause(request.Context())
-	stop := context.AfterFunc(f.term.requests, func() { cancel(ErrDeposed) })
-	response, err := f.next.RoundTrip(request.WithContext(ctx))
+	ctx, done := f.term.during(request.Context())
+	request = request.Clone(ctx)
+	request.Header.Set(TermHeader, f.term.name)
+	response, err := f.next.RoundTrip(request)
 	if err != nil {
-		stop()
-		cancel(nil)
+		done()
 		return nil, err
 	}
 	// The body of a watch lasts as long as the watch.
-	response.Body = &fencedBody{ReadCloser: response.Body, done: func() { stop(); cancel(nil) }}
+	response.Body = &fencedBody{ReadCloser: response.Body, done: done}
 	return response, nil
+}
+
+// during returns a context that ends with the term, too. The caller calls done when what it is for is over.
+func (t *Term) during(ctx context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(t.requests, func() { cancel(ErrDeposed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // WrappedRoundTripper lets client-go find the transport below.

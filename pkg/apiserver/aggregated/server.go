@@ -211,7 +211,7 @@ func (s *Server) serve(ctx context.Context, options Options, cluster *host, data
 	if err != nil {
 		return err
 	}
-	generic.ReadyzChecks = append(generic.ReadyzChecks, manager.Checks()...)
+	manager.Install(generic)
 	api, err := config.Complete().New()
 	if err != nil {
 		return err

@@ -26,7 +26,10 @@ import (
 	"slices"
 	"sync"
 
-	"k8s.io/apiserver/pkg/server/healthz"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
+	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/transport"
 
 	"github.com/jobserver-dev/jobserver/pkg/leaderelection"
@@ -97,14 +100,23 @@ func (m *Manager) setRunning(running *set) {
 	m.running = running
 }
 
-// Checks returns a readyz check for each controller. On a replica that waits for its turn they succeed, and say in their names that they
-// stand by.
-func (m *Manager) Checks() []healthz.HealthChecker {
-	checks := make([]healthz.HealthChecker, len(m.config.Names))
-	for i, name := range m.config.Names {
-		checks[i] = check{manager: m, name: name}
+// Install adds to a server's configuration what belongs to the controllers that write through it: a readyz check for each, and the fence
+// that keeps out what they sent in a term of leading that is over. On a replica that waits for its turn the checks succeed, and say in their
+// names that they stand by.
+func (m *Manager) Install(server *genericapiserver.Config) {
+	for _, name := range m.config.Names {
+		server.ReadyzChecks = append(server.ReadyzChecks, check{manager: m, name: name})
 	}
-	return checks
+	if m.elector == nil {
+		return
+	}
+	build := server.BuildHandlerChainFunc
+	server.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
+		fenced := m.elector.Fence(api, func(w http.ResponseWriter, request *http.Request, err error) {
+			responsewriters.ErrorNegotiated(apierrors.NewServiceUnavailable(err.Error()), c.Serializer, schema.GroupVersion{}, w, request)
+		})
+		return build(fenced, c)
+	}
 }
 
 // check is the readyz check of one controller.

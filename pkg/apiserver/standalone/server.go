@@ -157,7 +157,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options) (ma
 	if err != nil {
 		return nil, err
 	}
-	generic.ReadyzChecks = append(generic.ReadyzChecks, manager.Checks()...)
+	manager.Install(generic)
 	parts := map[string]stage.Part{"controller manager": manager}
 	if !controllers.Enabled(controllers.NodeAgent, options.Controllers) {
 		return parts, nil
