@@ -55,8 +55,8 @@ const namespace = "default"
 func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 	t.Helper()
 	c := &cluster{Clientset: fake.NewClientset(objects...), root: t.TempDir()}
-	c.PrependReactor("create", "pods", c.bind)
-	c.PrependReactor("delete", "pods", c.deleteGracefully)
+	c.react("create", "pods", c.bind)
+	c.react("delete", "pods", c.deleteGracefully)
 	c.config = Config{NodeName: "node", RootDir: c.root, Client: c.Clientset, Version: "v0.0.0-test", Schedule: true}
 	c.startAgent(t)
 	t.Cleanup(func() {
@@ -96,6 +96,13 @@ func (c *cluster) startAgent(t *testing.T) {
 func (c *cluster) stopAgent() {
 	c.cancel()
 	<-c.done
+}
+
+// react answers requests from now on. The agent sends some at any time, and PrependReactor is only for the time before.
+func (c *cluster) react(verb, resource string, reaction clienttesting.ReactionFunc) {
+	c.Lock()
+	defer c.Unlock()
+	c.PrependReactor(verb, resource, reaction)
 }
 
 // bind does what the binding subresource does.

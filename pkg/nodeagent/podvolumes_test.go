@@ -280,7 +280,7 @@ func TestServiceAccountToken(t *testing.T) {
 		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: new(int64(3607)), Audience: "me"}},
 		{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{{Path: "namespace", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.namespace"}}}}},
 	}}}
-	c.PrependReactor("create", "serviceaccounts", func(action clienttesting.Action) (bool, runtime.Object, error) {
+	c.react("create", "serviceaccounts", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		request := action.(clienttesting.CreateActionImpl).GetObject().(*authenticationv1.TokenRequest)
 		request.Status = authenticationv1.TokenRequestStatus{
 			Token:               fmt.Sprintf("token of %s for %s, %d s", request.Spec.BoundObjectRef.Name, request.Spec.Audiences, *request.Spec.ExpirationSeconds),
@@ -293,7 +293,7 @@ func TestServiceAccountToken(t *testing.T) {
 	if output, want := c.log(t, "token", nil), "token of token for [me], 3607 s\ndefault"; output != want {
 		t.Errorf("the volume shows %q, want %q", output, want)
 	}
-	c.PrependReactor("create", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
+	c.react("create", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
 		// What client-go makes of a path that isn't served.
 		return true, nil, apierrors.NewGenericServerResponse(404, "post", schema.GroupResource{Resource: "serviceaccounts"}, "default", "404 page not found", 0, true)
 	})
