@@ -156,10 +156,13 @@ func TestContainerRunsAsAnotherUser(t *testing.T) {
 	}
 	created := c.create(t, pod)
 	c.waitWorkFile(t, created, "up")
-	target, err := c.agent.execTarget(created, "main")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var target execTarget
+	var err error
+	// The container may be at work before the agent has noted that it has started.
+	waitFor(t, "a container to run a command in", func() bool {
+		target, err = c.agent.execTarget(created, "main")
+		return err == nil
+	})
 	output, err := c.agent.execInContainer(t.Context(), target, []string{"sh", "-c", "id -u; id -G; touch go; grep NoNewPrivs /proc/self/status"})
 	if want := "54321\n54322 54323 54324\nNoNewPrivs:\t1\n"; err != nil || string(output) != want {
 		t.Errorf("a command beside it printed %q (%v), want %q", output, err, want)
