@@ -28,7 +28,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -55,8 +57,9 @@ type fakeAPI struct {
 	mu      sync.Mutex
 	version int64
 
-	// statuses are the Job statuses written, in order.
+	// statuses are the Job statuses written, in order; recorded are the Pods that have been on an uncounted list of one.
 	statuses []batchv1.JobStatus
+	recorded sets.Set[types.UID]
 
 	// faults answer requests instead of, or after, the API.
 	faults []*fault
@@ -86,7 +89,7 @@ type fault struct {
 }
 
 func newFakeAPI(c clock.PassiveClock) *fakeAPI {
-	api := &fakeAPI{jobs: fake.NewSimpleClientset(), pods: kubefake.NewSimpleClientset(), clock: c, version: 100, writesLeft: -1}
+	api := &fakeAPI{jobs: fake.NewSimpleClientset(), pods: kubefake.NewSimpleClientset(), clock: c, version: 100, writesLeft: -1, recorded: sets.New[types.UID]()}
 	api.podWatch.init()
 	api.jobWatch.init()
 	api.jobs.PrependReactor("*", "jobs", api.reaction(api.handleJob, api.jobs.Tracker()))
@@ -285,13 +288,22 @@ func (a *fakeAPI) handlePod(action clienttesting.Action) (bool, runtime.Object, 
 	return false, nil, nil
 }
 
-// storePod updates the Pod, or removes it where it is being deleted and nothing holds it any more.
+// storePod updates the Pod, or removes it where it is being deleted and nothing holds it any more. One that is removed keeps the version that it
+// had, as in the answers of a real API server (TestAnswerToTheRemovalOfTheLastFinalizer of test/integration/jobcontroller).
 func (a *fakeAPI) storePod(pod *corev1.Pod) error {
-	pod.ResourceVersion = a.nextVersion()
+	version := a.nextVersion()
 	running := pod.Spec.NodeName != "" && !ended(pod)
-	if pod.DeletionTimestamp != nil && len(pod.Finalizers) == 0 && !running {
-		return a.pods.Tracker().Delete(podsResource, pod.Namespace, pod.Name)
+	switch {
+	case pod.DeletionTimestamp == nil:
+	case running:
+		pod.DeletionGracePeriodSeconds = new(int64(30))
+	default:
+		pod.DeletionGracePeriodSeconds = new(int64(0))
+		if len(pod.Finalizers) == 0 {
+			return a.pods.Tracker().Delete(podsResource, pod.Namespace, pod.Name)
+		}
 	}
+	pod.ResourceVersion = version
 	return a.pods.Tracker().Update(podsResource, pod, pod.Namespace)
 }
 

@@ -22,6 +22,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
@@ -93,6 +94,52 @@ func TestRemovedFinalizerThatTheCacheShowsCountsOnce(t *testing.T) {
 				}
 				e.jobSettled()
 			}
+			if status := e.job().Status; status.Succeeded+status.Failed != 1 {
+				t.Errorf("the Pod is counted %d times: %+v", status.Succeeded+status.Failed, status)
+			}
+		})
+	}
+}
+
+// TestPodThatGoesWithItsFinalizerCountsOnce: where the finalizer was all that held a deleted Pod, the answer to its removal has the version that the
+// cache shows, finalizer and all. In a cluster the two watches come from two servers: that of the Job may be ahead for long.
+func TestPodThatGoesWithItsFinalizerCountsOnce(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		exitCode int32
+		mode     func(*batchv1.Job)
+		policy   batchv1.PodReplacementPolicy
+	}{
+		"succeeded":          {0, completionModes["NonIndexed"], batchv1.TerminatingOrFailed},
+		"failed":             {1, completionModes["NonIndexed"], batchv1.TerminatingOrFailed},
+		"failed, Failed":     {1, completionModes["NonIndexed"], batchv1.Failed},
+		"failed, Indexed":    {1, completionModes["Indexed"], batchv1.Failed},
+		"succeeded, Indexed": {0, completionModes["Indexed"], batchv1.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			e.create(newJob(sized(1, 2), tc.mode, func(job *batchv1.Job) { job.Spec.PodReplacementPolicy = &tc.policy }))
+			e.mustSync()
+			pod := e.pods()[0]
+			e.run(pod)
+			e.end(pod, tc.exitCode)
+			if err := e.api.pods.CoreV1().Pods(pod.Namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			e.settled()
+			e.api.podWatch.close()
+			for range 4 {
+				if err := e.syncStale(); err != nil {
+					t.Fatal(err)
+				}
+				e.jobSettled()
+			}
+			if e.api.podNamed(pod.Namespace, pod.Name) != nil {
+				t.Fatal("the Pod is still there")
+			}
+			e.api.podWatch.open()
+			e.mustSync()
 			if status := e.job().Status; status.Succeeded+status.Failed != 1 {
 				t.Errorf("the Pod is counted %d times: %+v", status.Succeeded+status.Failed, status)
 			}

@@ -26,7 +26,7 @@ import (
 
 // finalizerRemovals are the Pods whose tracking finalizer was removed while the cache may still show it (rule B43). Their
 // end is accounted for: counting them again because of a slow watch is the mistake that this prevents. A version is empty
-// where the Pod turned out to be gone.
+// where the Pod is gone.
 type finalizerRemovals map[types.UID]podWrite
 
 // add notes a removal. after is the Pod as the API returned it, nil where the Pod was gone.

@@ -22,6 +22,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
@@ -35,8 +37,15 @@ func (a *fakeAPI) violation(format string, args ...any) {
 	a.violations = append(a.violations, fmt.Sprintf(format, args...))
 }
 
-// checkStatus: the API accepts the status, counters never fall, a terminal condition never changes.
+// checkStatus: the API accepts the status, counters never fall, a terminal condition never changes, no Pod is recorded twice.
 func (a *fakeAPI) checkStatus(now *batchv1.Job, next batchv1.JobStatus) {
+	listed := listedIn(now.Status)
+	for uid := range listedIn(next).Difference(listed) {
+		if a.recorded.Has(uid) {
+			a.violation("the Pod %s has been recorded before, and is again in %+v", uid, next)
+		}
+		a.recorded.Insert(uid)
+	}
 	written := now.DeepCopy()
 	written.Status = next
 	var old, job batch.Job
@@ -59,6 +68,14 @@ func (a *fakeAPI) checkStatus(now *batchv1.Job, next batchv1.JobStatus) {
 		(next.Active > 0 || uncounted != nil && len(uncounted.Succeeded)+len(uncounted.Failed) > 0) {
 		a.violation("a Job is finished with Pods left: %+v", next)
 	}
+}
+
+// listedIn are the Pods on the uncounted lists of a status.
+func listedIn(status batchv1.JobStatus) sets.Set[types.UID] {
+	if status.UncountedTerminatedPods == nil {
+		return nil
+	}
+	return sets.New(slices.Concat(status.UncountedTerminatedPods.Succeeded, status.UncountedTerminatedPods.Failed)...)
 }
 
 // checkParallelism: there are never more active Pods than parallelism, an index never has two, nor one after it succeeded.

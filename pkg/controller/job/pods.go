@@ -24,16 +24,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 )
 
-// patchPod patches the Pod and returns it as it is then; nil where it is gone, also when another Pod has its name now.
+// patchPod patches the Pod and returns it as it is then; nil where it is gone: because of the patch, or when another Pod has its name now.
 func (c *Controller) patchPod(ctx context.Context, pod *corev1.Pod, patch []byte) (*corev1.Pod, error) {
 	pods := c.config.PodClient.CoreV1().Pods(pod.Namespace)
 	after, err := pods.Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 	switch {
-	case err == nil:
+	case err == nil && !isRemoved(after):
 		return after, nil
-	case apierrors.IsNotFound(err):
+	case err == nil, apierrors.IsNotFound(err):
 		return nil, nil
 	case apierrors.IsInvalid(err), apierrors.IsConflict(err):
 		// That is how the API refuses the UID of a patch that is meant for an earlier Pod of the name.
@@ -42,6 +43,12 @@ func (c *Controller) patchPod(ctx context.Context, pod *corev1.Pod, patch []byte
 		}
 	}
 	return nil, err
+}
+
+// isRemoved tells whether the Pod that answers a patch is gone: nothing but a finalizer held it any more, and the patch took that off. Such an
+// answer has the version from before the patch, in which the finalizer is still there, so it says nothing of what a cache has to show.
+func isRemoved(after *corev1.Pod) bool {
+	return after.DeletionTimestamp != nil && len(after.Finalizers) == 0 && ptr.Deref(after.DeletionGracePeriodSeconds, 0) == 0
 }
 
 // podGone asks the API whether the Pod is gone. False where it doesn't answer.
