@@ -46,7 +46,7 @@ func neededRights(options Options) []Right {
 	need("owning Pods", options.GroupVersion.Group, "jobs/finalizers", "", "", "update")
 	need("events of Jobs", "", "events", "", "", "create", "patch")
 	need("knowing namespaces", "", "namespaces", "", "", "get", "list", "watch")
-	need("quotas", "", "resourcequotas", "", "", "get", "list", "watch")
+	need("quotas", "", "resourcequotas", "", "", "list", "watch")
 	need("quotas", "", "resourcequotas/status", "", "", "update")
 	for _, resource := range []string{
 		"mutatingwebhookconfigurations", "validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings",

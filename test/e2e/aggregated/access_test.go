@@ -20,6 +20,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -41,15 +42,19 @@ rules:
 - level: None
 `
 
-// sharedSetup is the installation that most tests share: as it comes, with an audit log.
+// sharedSetup is the installation that most tests share: as it comes, with audit logs of the server and of the cluster, which enforces the rules for owner references.
 func sharedSetup(dir string) (setup, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return setup{}, err
 	}
-	policy := filepath.Join(dir, "audit-policy.yaml")
-	return setup{serverArgs: []string{
-		"--audit-policy-file", policy, "--audit-log-path", auditLog(dir), "--audit-log-mode", "blocking",
-	}}, os.WriteFile(policy, []byte(auditPolicy), 0o600)
+	policy, hostPolicy := filepath.Join(dir, "audit-policy.yaml"), filepath.Join(dir, "host-audit-policy.yaml")
+	return setup{
+		serverArgs: []string{"--audit-policy-file", policy, "--audit-log-path", auditLog(dir), "--audit-log-mode", "blocking"},
+		apiServerArgs: []string{
+			"--audit-policy-file", hostPolicy, "--audit-log-path", hostAuditLog(dir), "--audit-log-mode", "blocking",
+			"--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+		},
+	}, errors.Join(os.WriteFile(policy, []byte(auditPolicy), 0o600), os.WriteFile(hostPolicy, []byte(hostAuditPolicy), 0o600))
 }
 
 func auditLog(dir string) string { return filepath.Join(dir, "audit.log") }

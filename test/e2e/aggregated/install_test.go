@@ -26,10 +26,10 @@ import (
 // TestManifests has a real API server check every field of every overlay.
 func TestManifests(t *testing.T) {
 	t.Parallel()
-	for _, overlay := range []string{"embedded-etcd", "external-etcd", "replace"} {
-		t.Run(overlay, func(t *testing.T) {
+	for _, name := range overlays {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rendered := shared.admin.run(t, "kustomize", *manifestsPath+"/overlays/"+overlay)
+			rendered := shared.admin.run(t, "kustomize", *manifestsPath+"/overlays/"+name)
 			output, err := shared.admin.try(rendered, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
 			if err != nil {
 				t.Fatal(err)
