@@ -18,37 +18,52 @@ package nodeagent
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"math"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/kubelet"
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 )
 
-// Attach passes on what a running container prints from now on, until it or ctx ends. What the client sends goes nowhere: the standard input of
-// containers is empty here (support.go refuses those that want one).
+// Attach connects a client with the streams of a running container, until the container ends or the client is gone. Whether it is a terminal is up to the container,
+// as with a kubelet: that can't be changed once it runs.
 func (a *Agent) Attach(ctx context.Context, pod *corev1.Pod, container string, streams kubelet.Streams) error {
 	target, err := a.execTarget(pod, container)
 	if err != nil {
 		return err
 	}
-	source, err := a.openLog(target.id)
-	if err != nil {
-		return fmt.Errorf("attach to container %q: %w", container, err)
-	}
-	defer source.Close()
-	if streams.Stdin != nil {
+	spec := target.container
+	attached := runtime.AttachStreams{StdinOnce: spec.StdinOnce && !spec.TTY}
+	switch {
+	case streams.Stdin == nil:
+	case spec.Stdin:
+		attached.Stdin = streams.Stdin
+	default:
 		go func() { _, _ = io.Copy(io.Discard, streams.Stdin) }() // ends with the connection
 	}
-	options := logOptions{tail: new(int64(0)), limit: math.MaxInt64, ended: a.runtime.Done(target.id)}
 	// A nil writer of another type is no nil writer.
 	if streams.Stdout != nil {
-		options.stdout = streams.Stdout
+		attached.Stdout = streams.Stdout
 	}
-	if streams.Stderr != nil {
-		options.stderr = streams.Stderr
+	if streams.Stderr != nil && !spec.TTY {
+		attached.Stderr = streams.Stderr
 	}
-	return readLog(ctx, source, options)
+	if streams.Resize != nil && spec.TTY {
+		attached.Resize = sizes(streams.Resize)
+	}
+	return a.runtime.Attach(ctx, target.id, attached)
+}
+
+// sizes passes on the sizes of a client's terminal, in the runtime's type, as long as the client sends them.
+func sizes(from <-chan remotecommand.TerminalSize) <-chan runtime.TerminalSize {
+	to := make(chan runtime.TerminalSize, 1)
+	go func() {
+		defer close(to)
+		for size := range from {
+			to <- runtime.TerminalSize{Width: size.Width, Height: size.Height}
+		}
+	}()
+	return to
 }

@@ -32,6 +32,9 @@ import (
 // defaultPath is the PATH of a container whose env sets none: the one that container runtimes use.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// terminalType is the TERM of what has a terminal, unless its env sets another: the one that container runtimes use.
+const terminalType = "xterm"
+
 // configSource reads what environments refer to. Errors are those of the API.
 type configSource interface {
 	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
@@ -88,6 +91,9 @@ func (e *environment) lookUp(name string) (string, bool) {
 // list returns the environment of the process: the container's variables, and what a container runtime adds to them.
 func (e *environment) list() []string {
 	all := map[string]string{"PATH": defaultPath, "HOME": homeDirectory(e.pod, e.container), "HOSTNAME": hostname(e.pod)}
+	if e.container.TTY {
+		all["TERM"] = terminalType
+	}
 	maps.Copy(all, e.values)
 	list := make([]string, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,6 +76,9 @@ func (a *Agent) Exec(ctx context.Context, pod *corev1.Pod, container string, arg
 		return err
 	}
 	command.Argv = argv
+	if streams.TTY && !slices.ContainsFunc(command.Env, func(variable string) bool { return strings.HasPrefix(variable, "TERM=") }) {
+		command.Env = append(slices.Clone(command.Env), "TERM="+terminalType)
+	}
 	connection := &execStreams{streams: streams}
 	if err := connection.connect(&command); err != nil {
 		return fmt.Errorf("run command: %w", err)

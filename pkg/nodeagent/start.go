@@ -117,6 +117,8 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 		Round:      start.round,
 		StopSignal: stopSignal(container),
 		Grace:      gracePeriod(pod),
+		Stdin:      container.Stdin,
+		TTY:        container.TTY,
 		Rights:     rights(pod, container),
 		Limits:     containerLimits(pod, container),
 	}

@@ -147,8 +147,6 @@ func (r *refusals) container(container *corev1.Container, path *field.Path) {
 	volumes.UnsupportedMounts(container, path, func(path *field.Path, why string) { r.refuse(true, path, why) })
 	r.refuse(len(container.VolumeDevices) > 0, path.Child("volumeDevices"), whyMissing)
 	r.refuse(len(container.Resources.Claims) > 0, path.Child("resources", "claims"), "this node has no devices to claim")
-	r.refuse(container.Stdin, path.Child("stdin"), "the standard input of containers is empty on this node")
-	r.refuse(container.TTY, path.Child("tty"), "containers of this node have no terminal")
 	if container.TerminationMessagePath != "" && container.TerminationMessagePath != corev1.TerminationMessagePathDefault {
 		r.mounts(path.Child("terminationMessagePath"))
 	}

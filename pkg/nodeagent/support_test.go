@@ -99,8 +99,7 @@ func TestUnsupportedField(t *testing.T) {
 		"resource claims":      {func(p pod) { p.Spec.ResourceClaims = make([]corev1.PodResourceClaim, 1) }, "spec.resourceClaims"},
 		"gang":                 {func(p pod) { p.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{} }, "spec.schedulingGroup"},
 		"container claims":     {func(p pod) { main(p).Resources.Claims = make([]corev1.ResourceClaim, 1) }, "spec.containers[0].resources.claims"},
-		"stdin":                {func(p pod) { main(p).Stdin = true }, "spec.containers[0].stdin"},
-		"tty":                  {func(p pod) { main(p).TTY = true }, "spec.containers[0].tty"},
+		"stdin and tty":        {func(p pod) { main(p).Stdin, main(p).StdinOnce, main(p).TTY = true, true, true }, ""},
 		"message path":         {func(p pod) { main(p).TerminationMessagePath = "/tmp/why" }, unlessMounts("spec.containers[0].terminationMessagePath")},
 		"env from file": {func(p pod) {
 			main(p).Env = []corev1.EnvVar{{ValueFrom: &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{}}}}
@@ -120,7 +119,7 @@ func TestUnsupportedField(t *testing.T) {
 		"no capabilities":            {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}} }, ""},
 		"unmasked proc":              {func(p pod) { security(p).ProcMount = new(corev1.UnmaskedProcMount) }, "spec.containers[0].securityContext.procMount"},
 		"selinux":                    {func(p pod) { security(p).SELinuxOptions = &corev1.SELinuxOptions{} }, "spec.containers[0].securityContext.seLinuxOptions"},
-		"first of several wins":      {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1); main(p).TTY = true }, "spec.hostAliases"},
+		"first of several wins":      {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1); main(p).Command = nil }, "spec.hostAliases"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +156,7 @@ var decided = map[reflect.Type]map[string]string{
 		"Name": "done", "Image": "done", "Command": "done", "Args": "done", "WorkingDir": "done", "Ports": "informational", "EnvFrom": "done", "Env": "done", "Resources": "done",
 		"ResizePolicy": "resizing is not served", "RestartPolicy": "done", "RestartPolicyRules": "done", "VolumeMounts": "done", "VolumeDevices": "refused",
 		"LivenessProbe": "done", "ReadinessProbe": "done", "StartupProbe": "done", "Lifecycle": "done", "TerminationMessagePath": "done",
-		"TerminationMessagePolicy": "done", "ImagePullPolicy": "nothing is pulled", "SecurityContext": "done", "Stdin": "refused", "StdinOnce": "of Stdin", "TTY": "refused",
+		"TerminationMessagePolicy": "done", "ImagePullPolicy": "nothing is pulled", "SecurityContext": "done", "Stdin": "done", "StdinOnce": "done", "TTY": "done",
 	},
 	reflect.TypeFor[corev1.SecurityContext](): {
 		"Capabilities": "done", "Privileged": "done", "SELinuxOptions": "refused", "WindowsOptions": "refused", "RunAsUser": "done", "RunAsGroup": "done",

@@ -60,6 +60,7 @@ type Process struct {
 	cgroups        *cgroup.Cgroups
 	logMaxSize     int64
 	logMaxFiles    int
+	sockets        *os.File // a folder for sockets; empty but for those that are waited at
 
 	mu     sync.Mutex
 	pods   map[types.UID]*podEntry
@@ -124,10 +125,14 @@ func NewProcess(config ProcessConfig) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock root folder: %w", err)
 	}
+	sockets, err := makeSocketFolder(config.RootDir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
 	return &Process{
 		root: config.RootDir, supervisorPath: config.SupervisorPath, endWithAgent: config.EndWithAgent, onChange: config.OnChange, bootID: bootID, lock: lock,
 		cgroups: cgroup.Find(config.RootDir), logMaxSize: config.LogMaxSize, logMaxFiles: config.LogMaxFiles,
-		pods: map[types.UID]*podEntry{},
+		sockets: sockets, pods: map[types.UID]*podEntry{},
 	}, nil
 }
 
@@ -141,6 +146,7 @@ func (p *Process) Close() {
 	}
 	p.closed = true
 	p.cgroups.Clean()
+	_ = p.sockets.Close()
 	_ = p.lock.Release() // it ends with the process at the latest
 	for _, pod := range p.pods {
 		for _, attempts := range pod.containers {

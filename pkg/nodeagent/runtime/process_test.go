@@ -75,15 +75,19 @@ func (f *fixture) killAll(t *testing.T) {
 	f.Close()
 }
 
-func (f *fixture) start(t *testing.T, id ID, script string) Container {
+func (f *fixture) start(t *testing.T, id ID, script string, changes ...func(*StartRequest)) Container {
 	t.Helper()
 	if _, err := f.Prepare(t.Context(), Pod{UID: id.PodUID, Namespace: "default", Name: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	container, err := f.Process.Start(t.Context(), StartRequest{
+	request := StartRequest{
 		ID: id, Argv: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin", "GREETING=hello"}, WorkingDir: f.WorkingDir(id.PodUID),
 		StopSignal: syscall.SIGTERM, Grace: time.Second,
-	})
+	}
+	for _, change := range changes {
+		change(&request)
+	}
+	container, err := f.Process.Start(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 	"time"
@@ -64,6 +65,9 @@ type Runtime interface {
 	// the end of ctx, of the container or of this process, the command is killed with all that it started: the error is the cause of the former, ErrNotRunning of the
 	// latter. A command that can't be run is a *StartError.
 	Exec(ctx context.Context, id ID, command Command) (code int, err error)
+	// Attach connects streams with those of a running container. It returns without error when the container has ended, with all its output from then on; when Stdin has
+	// ended, unless StdinOnce says otherwise; and when the reader of the output is gone. At the end of ctx the error is its cause. Any number may be attached.
+	Attach(ctx context.Context, id ID, streams AttachStreams) error
 	// Message returns the end of what the attempt wrote to its MessagePath, at most limit bytes of it.
 	Message(id ID, limit int64) (string, error)
 	// LogFiles lists the files that hold the output of an attempt, in the log format of the CRI, in the order of their being written. The last one may be
@@ -154,6 +158,9 @@ type StartRequest struct {
 	Env []string
 	// WorkingDir is absolute. It is made where it is in the Pod's own or in a volume that may be written; elsewhere it has to exist.
 	WorkingDir string
+	// Stdin leaves the standard input open for those that are attached; without it there is nothing to read. TTY gives the container a terminal in the place
+	// of its standard files.
+	Stdin, TTY bool
 	// Limits bound what the container's processes use together, as far as LimitError says that they can be enforced.
 	Limits cgroup.Limits
 	// View is how the container sees the machine's files; its Staging is set by the runtime. WorkingDir and Argv are looked up in it.
@@ -197,6 +204,20 @@ type Command struct {
 	Stdin, Stdout, Stderr *os.File
 	// TTY makes the terminal that Stdin is the controlling one of the command's session.
 	TTY bool
+}
+
+// AttachStreams are what is attached to a container; a nil one is not wanted.
+type AttachStreams struct {
+	// Stdin is passed on to a container that has an open standard input. To one that hasn't, nothing is.
+	Stdin io.Reader
+	// StdinOnce closes the container's standard input for good when Stdin has ended, whether by its own end or because the client is gone; the output goes on. It is
+	// for containers without a terminal.
+	StdinOnce bool
+	// Stdout and Stderr get what the container prints; a terminal's output is all in Stdout. A container is held up where they are slow, and they are cut off
+	// where they take nothing for half a minute.
+	Stdout, Stderr io.Writer
+	// Resize tells the size of the client's terminal, at first and whenever it changes.
+	Resize <-chan TerminalSize
 }
 
 // ErrNotRunning is why nothing is run beside a container that doesn't run.

@@ -69,7 +69,7 @@ func (p *Process) stop(id ID, options StopOptions, deadline time.Time, repeated 
 		deadline = later(deadline, time.Now().Add(minimumGrace))
 	}
 	grace := time.Until(deadline)
-	if err := p.sendStop(id, supervisor.StopRequest(options.Signal, grace)); err != nil {
+	if err := p.sendControl(id, supervisor.StopRequest(options.Signal, grace)); err != nil {
 		logger.Error(err, "Failed to stop a container")
 	}
 }
@@ -108,8 +108,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// sendStop writes to the control pipe. A supervisor that has just been started may not listen yet; one that ended never will.
-func (p *Process) sendStop(id ID, request string) error {
+// sendControl writes to the control pipe. A supervisor that has just been started may not listen yet; one that ended never will, which is no error.
+func (p *Process) sendControl(id ID, request string) error {
 	for {
 		control, err := os.OpenFile(p.path(id, supervisor.SuffixControl), os.O_WRONLY|unix.O_NONBLOCK, 0)
 		if err == nil {
@@ -120,7 +120,7 @@ func (p *Process) sendStop(id ID, request string) error {
 		case err == nil, errors.Is(err, os.ErrNotExist):
 			return nil
 		case !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.EPIPE):
-			return fmt.Errorf("ask the supervisor to stop: %w", err)
+			return fmt.Errorf("ask the supervisor: %w", err)
 		case !p.supervised(id):
 			return nil
 		}

@@ -41,7 +41,7 @@ limitations under the License.
 //	0.running  written by the supervisor before the command is started, and again with the command's process id
 //	0.exit     written by the supervisor at the very end
 //	0.stop     written by the agent before it asks for the end
-//	0.ctl      named pipe, agent to supervisor: "stop SIGNAL MILLISECONDS" asks for the end
+//	0.ctl      named pipe, agent to supervisor: "stop SIGNAL MILLISECONDS" asks for the end, "attach SOCKET" for a connection with a client
 //	0.log      what the container printed, in the log format of the CRI; goes on in 0.log.1 and so on
 //	0.message  what the container writes to its terminationMessagePath, where this is mounted
 //

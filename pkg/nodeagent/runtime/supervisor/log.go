@@ -70,9 +70,9 @@ func openLogFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 }
 
-// pump writes what it reads from r into the log until the end of r. Failing to write, on a full disk say, must never block
-// or end the container: output is then lost, reading goes on, and the log says so as soon as it can be written again.
-func (l *logFile) pump(r io.Reader, stream string) {
+// pump writes what it reads from r into the log until the end of r, and calls seen with each piece of it, at most maxLine bytes, as it came. Failing to
+// write, on a full disk say, must never block or end the container: output is then lost, reading goes on, and the log says so as soon as it can be written again.
+func (l *logFile) pump(r io.Reader, stream string, seen func([]byte)) {
 	var (
 		in   = make([]byte, maxLine)
 		held = 0 // bytes at the start of in: a line whose end has not come yet
@@ -99,8 +99,11 @@ func (l *logFile) pump(r io.Reader, stream string) {
 			appendEntry(&out, stamp, stream, "P", data)
 			data = nil
 		}
-		held = copy(in, data)
 		l.write(out.Bytes())
+		if n > 0 {
+			seen(in[held : held+n])
+		}
+		held = copy(in, data)
 		if err != nil {
 			return
 		}

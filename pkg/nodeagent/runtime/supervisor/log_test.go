@@ -70,7 +70,7 @@ func TestWriteBeyondTheLimit(t *testing.T) {
 		}
 	}
 	log := &logFile{file: file}
-	pump := func(text string) { log.pump(bytes.NewBufferString(text), "stdout") }
+	pump := func(text string) { log.pump(bytes.NewBufferString(text), "stdout", func([]byte) {}) }
 	limit(100)
 	pump("before\n" + strings.Repeat("x", 100) + "\n")
 	pump("more\n")
@@ -110,7 +110,7 @@ func TestLogGoesOnInAnotherFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 9 {
-		log.pump(strings.NewReader(fmt.Sprintf("%d\n", i)), "stdout")
+		log.pump(strings.NewReader(fmt.Sprintf("%d\n", i)), "stdout", func([]byte) {})
 	}
 	want := map[string]string{"0.log.2": "stdout F 4\nstdout F 5\n", "0.log.3": "stdout F 6\nstdout F 7\n", "0.log.4": "stdout F 8\n"}
 	if got := logged(t, folder); fmt.Sprint(got) != fmt.Sprint(want) {
@@ -125,7 +125,7 @@ func TestLogWithoutLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log.pump(strings.NewReader(strings.Repeat("x\n", 1000)), "stdout")
+	log.pump(strings.NewReader(strings.Repeat("x\n", 1000)), "stdout", func([]byte) {})
 	if got := logged(t, folder); len(got) != 1 || strings.Count(got["0.log"], "\n") != 1000 {
 		t.Errorf("got %d files", len(got))
 	}

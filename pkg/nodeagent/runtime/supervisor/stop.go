@@ -17,9 +17,7 @@ limitations under the License.
 package supervisor
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -97,19 +95,15 @@ func (s *stopper) kill() {
 	}
 }
 
-// obey reads requests from the control pipe until it is closed. A line that is none is dropped.
-func (s *stopper) obey(control io.Reader) {
-	lines := bufio.NewScanner(control)
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) != 3 || fields[0] != "stop" {
-			continue
-		}
-		signal, signalErr := strconv.Atoi(fields[1])
-		milliseconds, graceErr := strconv.ParseInt(fields[2], 10, 64)
-		if signalErr != nil || graceErr != nil {
-			continue
-		}
+// obey does what a line of the control pipe asks for, if it is one of StopRequest.
+func (s *stopper) obey(line string) {
+	fields := strings.Fields(line)
+	if len(fields) != 3 || fields[0] != "stop" {
+		return
+	}
+	signal, signalErr := strconv.Atoi(fields[1])
+	milliseconds, graceErr := strconv.ParseInt(fields[2], 10, 64)
+	if signalErr == nil && graceErr == nil {
 		s.request(syscall.Signal(signal), time.Duration(milliseconds)*time.Millisecond)
 	}
 }

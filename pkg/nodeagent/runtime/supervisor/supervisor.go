@@ -17,11 +17,13 @@ limitations under the License.
 package supervisor
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -68,8 +70,11 @@ type Spec struct {
 	LogMaxFiles int
 	// Cgroup is what the command is put into; the supervisor of a container deletes it at the end.
 	Cgroup Cgroup
-	// TTY makes the terminal that the standard input is the controlling one of the command's session.
+	// TTY gives a container a terminal of its own in the place of its standard files. Of a command beside a container, it says that the standard input is a
+	// terminal. Either way it becomes the controlling terminal of the command's session.
 	TTY bool
+	// Stdin leaves a container's standard input open for clients that are attached; without it there is nothing to read. Unused beside a container.
+	Stdin bool
 	// StopSignal and Grace are used where the end is asked for by a SIGTERM to the supervisor or by the loss of its lifeline.
 	StopSignal int
 	Grace      time.Duration
@@ -116,6 +121,9 @@ type supervision struct {
 	log     *logFile // nil beside a container
 	pumps   sync.WaitGroup
 	stop    stopper
+	clients clients
+	// terminal is the container's side of its terminal; nil: it has none. It is open until all processes are gone, so that one that closes its own doesn't end the output.
+	terminal *os.File
 }
 
 func run() int {
@@ -179,28 +187,10 @@ func (s *supervision) prepare() (control *os.File, err error) {
 
 // start starts the command and the pumps of its output, and says so.
 func (s *supervision) start() *startError {
-	stdin, stdout, stderr := os.Stdin, os.Stdout, os.Stderr
-	if s.isBeside() {
-		stdin = os.NewFile(LockFD, "stdin")
-	} else {
-		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-		if err != nil {
-			return &startError{CodeNotExecutable, err.Error()}
-		}
-		defer null.Close()
-		stdin = null
-		for name, target := range map[string]**os.File{"stdout": &stdout, "stderr": &stderr} {
-			read, write, err := os.Pipe()
-			if err != nil {
-				return &startError{CodeNotExecutable, err.Error()}
-			}
-			defer write.Close()
-			*target = write
-			s.pumps.Go(func() {
-				defer read.Close()
-				s.log.pump(read, name)
-			})
-		}
+	files, err := s.standardFiles()
+	defer files.close()
+	if err != nil {
+		return &startError{CodeNotExecutable, err.Error()}
 	}
 	placed, err := s.spec.Cgroup.open()
 	defer placed.close()
@@ -210,7 +200,7 @@ func (s *supervision) start() *startError {
 	s.state.StartedAt = time.Now()
 	var pid int
 	startErr := inView(s.spec.View, s.spec.Join, func() (err *startError) {
-		pid, err = start(&s.spec, placed, stdin, stdout, stderr)
+		pid, err = start(&s.spec, placed, files.stdin, files.stdout, files.stderr)
 		return err
 	})
 	if startErr != nil {
@@ -239,7 +229,7 @@ func (s *supervision) tell(report Report) {
 // listen obeys the control pipe, signals to the supervisor, and the lifeline, each on a goroutine that ends with the process.
 func (s *supervision) listen(control, specPipe *os.File) {
 	if control != nil {
-		go s.stop.obey(control)
+		go s.obey(control)
 	}
 	go func() {
 		for received := range s.signals {
@@ -255,6 +245,18 @@ func (s *supervision) listen(control, specPipe *os.File) {
 		}()
 	} else {
 		_ = specPipe.Close()
+	}
+}
+
+// obey reads requests from the control pipe until it is closed. A line that is none is dropped.
+func (s *supervision) obey(control io.Reader) {
+	lines := bufio.NewScanner(control)
+	for lines.Scan() {
+		if path, ok := strings.CutPrefix(lines.Text(), attachVerb); ok {
+			go s.clients.attach(path)
+		} else {
+			s.stop.obey(lines.Text())
+		}
 	}
 }
 
@@ -292,6 +294,10 @@ const drainTimeout = 5 * time.Second
 
 // finish records how the command ended, when its whole log has been written.
 func (s *supervision) finish(exit Exit, control *os.File) int {
+	s.clients.ended()
+	if s.terminal != nil {
+		_ = s.terminal.Close()
+	}
 	drained := make(chan struct{})
 	go func() {
 		s.pumps.Wait()
@@ -319,6 +325,7 @@ func (s *supervision) finish(exit Exit, control *os.File) int {
 	if exit.StartError != "" {
 		s.tell(Report{Exit: &exit})
 	}
+	s.clients.end()
 	_ = os.Remove(control.Name())
 	return exitOK
 }
