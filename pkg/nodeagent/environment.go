@@ -49,6 +49,8 @@ type environment struct {
 	// allocatable is what the node has to give: the value of limits that the container doesn't set.
 	allocatable corev1.ResourceList
 	source      configSource
+	// files reads a variable from a file in a volume of the Pod; empty: the file doesn't set it.
+	files func(*corev1.FileKeySelector) (string, error)
 
 	values     map[string]string
 	configMaps map[string]*corev1.ConfigMap
@@ -201,6 +203,13 @@ func (e *environment) valueFrom(ctx context.Context, from *corev1.EnvVarSource) 
 			return "", false, fmt.Errorf("couldn't find key %v in Secret %v/%v", ref.Key, e.pod.Namespace, ref.Name)
 		}
 		return string(value), found, nil
+	case from.FileKeyRef != nil:
+		ref := from.FileKeyRef
+		value, err := e.files(ref)
+		if err == nil && value == "" && !isTrue(ref.Optional) {
+			err = fmt.Errorf("environment variable key %q not found in file %q of volume %q", ref.Key, ref.Path, ref.VolumeName)
+		}
+		return value, value != "", err
 	}
 	return "", false, nil
 }

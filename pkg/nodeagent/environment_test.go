@@ -18,6 +18,7 @@ package nodeagent
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -73,6 +74,9 @@ func TestEnvironment(t *testing.T) {
 	secretKey := func(name, key string, optional bool) *corev1.EnvVarSource {
 		return &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Key: key, Optional: &optional}}
 	}
+	fileKey := func(key string, optional bool) *corev1.EnvVarSource {
+		return &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{VolumeName: "v", Path: "a.env", Key: key, Optional: &optional}}
+	}
 	fromConfig := func(name, prefix string, optional bool) corev1.EnvFromSource {
 		return corev1.EnvFromSource{Prefix: prefix, ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Optional: &optional}}
 	}
@@ -99,6 +103,9 @@ func TestEnvironment(t *testing.T) {
 		}, want: map[string]string{"CPU": "2", "MILLI": "1500", "MEMORY": "64", "NODE_CPU": "8", "UNSET": "0"}},
 		"keys":               {env: []corev1.EnvVar{{Name: "A", ValueFrom: configKey("config", "KEY", false)}, {Name: "B", ValueFrom: secretKey("secret", "KEY", false)}}, want: map[string]string{"A": "from-config", "B": "from-secret"}},
 		"optional":           {env: []corev1.EnvVar{{Name: "A", ValueFrom: configKey("none", "KEY", true)}, {Name: "B", ValueFrom: secretKey("secret", "none", true)}}, from: []corev1.EnvFromSource{fromConfig("none", "", true)}, want: map[string]string{}},
+		"file":               {env: []corev1.EnvVar{{Name: "A", ValueFrom: fileKey("KEY", false)}, {Name: "B", ValueFrom: fileKey("none", true)}, {Name: "C", Value: "$(A)"}}, want: map[string]string{"A": "from-file", "C": "from-file"}},
+		"no key in the file": {env: []corev1.EnvVar{{Name: "A", ValueFrom: fileKey("none", false)}}, wantError: `environment variable key "none" not found in file "a.env" of volume "v"`},
+		"bad file":           {env: []corev1.EnvVar{{Name: "A", ValueFrom: fileKey("bad", true)}}, wantError: "couldn't parse env file: why"},
 		"no configMap":       {env: []corev1.EnvVar{{Name: "A", ValueFrom: configKey("none", "KEY", false)}}, wantError: `configmaps "none" not found`},
 		"no key":             {env: []corev1.EnvVar{{Name: "A", ValueFrom: secretKey("secret", "none", false)}}, wantError: "couldn't find key none in Secret ns/secret"},
 		"no envFrom":         {from: []corev1.EnvFromSource{fromConfig("none", "", false)}, wantError: `configmaps "none" not found`},
@@ -120,6 +127,15 @@ func TestEnvironment(t *testing.T) {
 				}},
 				allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8")},
 				source:      testSource,
+				files: func(from *corev1.FileKeySelector) (string, error) {
+					switch from.Key {
+					case "KEY":
+						return "from-file", nil
+					case "bad":
+						return "", errors.New("couldn't parse env file: why")
+					}
+					return "", nil
+				},
 			}
 			err := e.compute(t.Context())
 			if test.wantError != "" {

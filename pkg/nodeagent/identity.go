@@ -23,6 +23,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -102,6 +103,32 @@ func (w *identity) credentials() *supervisor.User {
 	}
 	return credentials
 }
+
+// containerUser is whom a container's first process runs as, as its status has it.
+func containerUser(pod *corev1.Pod, container *corev1.Container) *corev1.ContainerUser {
+	who := identityOf(pod, container)
+	credentials := who.credentials()
+	if credentials == nil {
+		credentials = serverUser()
+	}
+	user := &corev1.LinuxContainerUser{UID: int64(credentials.UID), GID: int64(credentials.GID)}
+	for _, group := range credentials.Groups {
+		user.SupplementalGroups = append(user.SupplementalGroups, int64(group))
+	}
+	return &corev1.ContainerUser{Linux: user}
+}
+
+// serverUser is the user of the server. Its own group counts among the others, as it does with a container runtime.
+var serverUser = sync.OnceValue(func() *supervisor.User {
+	own := &supervisor.User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	others, _ := os.Getgroups() // it can't fail on Linux
+	for _, group := range append(others, os.Getegid()) {
+		own.Groups = append(own.Groups, uint32(group))
+	}
+	slices.Sort(own.Groups)
+	own.Groups = slices.Compact(own.Groups)
+	return own
+})
 
 // rights are what the processes of a container may do.
 func rights(pod *corev1.Pod, container *corev1.Container) supervisor.Rights {

@@ -18,6 +18,7 @@ package nodeagent
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,4 +183,20 @@ func TestContainerRunsAsAnotherUser(t *testing.T) {
 		state := mainState(pod).Waiting
 		return state != nil && state.Reason == "CreateContainerConfigError" && strings.HasPrefix(state.Message, "container has runAsNonRoot and image will run as root (pod: ")
 	})
+}
+
+// The status of a container names its user, even where the Pod doesn't.
+func TestContainerUser(t *testing.T) {
+	t.Parallel()
+	pod := shellPod("pod", "true")
+	got := containerUser(pod, &pod.Spec.Containers[0]).Linux
+	if got.UID != int64(os.Geteuid()) || got.GID != int64(os.Getegid()) || !slices.Contains(got.SupplementalGroups, int64(os.Getegid())) {
+		t.Errorf("the server's own user is shown as %+v", got)
+	}
+	requireRoot(t)
+	pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(54321)), RunAsGroup: new(int64(3000)), SupplementalGroups: []int64{4000}}
+	want := &corev1.LinuxContainerUser{UID: 54321, GID: 3000, SupplementalGroups: []int64{3000, 4000}}
+	if diff := cmp.Diff(want, containerUser(pod, &pod.Spec.Containers[0]).Linux); diff != "" {
+		t.Errorf("user differs (-want +got):\n%s", diff)
+	}
 }

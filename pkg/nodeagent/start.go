@@ -142,7 +142,7 @@ func (a *Agent) workingDir(pod *corev1.Pod, container *corev1.Container) string 
 
 // environment computes the environment of a container.
 func (a *Agent) environment(ctx context.Context, pod *corev1.Pod, container *corev1.Container) (*environment, error) {
-	e := &environment{pod: a.withAddress(pod), container: container, source: apiSource{a.config}}
+	e := &environment{pod: a.withAddress(pod), container: container, source: apiSource{a.config}, files: a.volumeSet(pod).FileKey}
 	if node := a.node(); node != nil {
 		e.allocatable = node.Status.Allocatable
 	}

@@ -33,6 +33,9 @@ const loopbackIP = "127.0.0.1"
 // containerIDPrefix is the runtime's name in containerID.
 const containerIDPrefix = "process://"
 
+// neverStarted is startedAt of a command that couldn't be run: the zero of a container runtime's clock, which a kubelet passes on.
+var neverStarted = seconds(time.Unix(0, 0))
+
 // seconds is a time as the API keeps it. A finer one would never equal what the server answers.
 func seconds(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
@@ -127,6 +130,7 @@ func containerStatus(o observation, a actions, container *corev1.Container) core
 	}
 	status.ContainerID = containerIDPrefix + last.ID.String()
 	status.RestartCount = int32(last.ID.Attempt)
+	status.User = containerUser(o.pod, container)
 	if len(attempts) > 1 {
 		status.LastTerminationState.Terminated = terminated(o, &attempts[len(attempts)-2])
 	}
@@ -208,6 +212,7 @@ func terminated(o observation, attempt *runtime.Container) *corev1.ContainerStat
 	switch {
 	case attempt.Failure == runtime.FailureStart:
 		state.Reason = reasonContainerCannotRun
+		state.StartedAt = neverStarted
 	case attempt.Failure == runtime.FailureLost:
 		state.Reason = reasonStatusUnknown
 	case attempt.Failure == runtime.FailureNodeLost:

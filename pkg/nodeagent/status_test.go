@@ -194,3 +194,19 @@ func TestStatusKeepsWhatOthersWrote(t *testing.T) {
 		t.Errorf("Ready changed at %v, want now", got)
 	}
 }
+
+// A command that couldn't be run was never started: its startedAt is the zero of a container runtime, as with a kubelet, not that of Go.
+func TestStatusOfWhatCannotBeRun(t *testing.T) {
+	t.Parallel()
+	failed := attempt("one", 0, func(c *runtime.Container) {
+		c.Failure, c.ExitCode, c.StartedAt, c.FinishedAt = runtime.FailureStart, 127, time.Time{}, now
+	})
+	o := observe(nil, false, 0, []runtime.Container{failed, attempt("two", 0, running)})
+	status := computeStatus(o, computeActions(o)).ContainerStatuses[0]
+	if got := status.State.Terminated.StartedAt.UTC().Format(time.RFC3339); got != "1970-01-01T00:00:00Z" {
+		t.Errorf("started at %s", got)
+	}
+	if status.User == nil || status.User.Linux == nil {
+		t.Errorf("no user in %+v", status)
+	}
+}

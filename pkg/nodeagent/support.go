@@ -150,10 +150,6 @@ func (r *refusals) container(container *corev1.Container, path *field.Path) {
 	if container.TerminationMessagePath != "" && container.TerminationMessagePath != corev1.TerminationMessagePathDefault {
 		r.mounts(path.Child("terminationMessagePath"))
 	}
-	for i := range container.Env {
-		source := container.Env[i].ValueFrom
-		r.refuse(source != nil && source.FileKeyRef != nil, path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), whyMissing)
-	}
 	if container.Lifecycle != nil {
 		r.lifecycle(container.Lifecycle, path.Child("lifecycle"))
 	}

@@ -103,7 +103,7 @@ func TestUnsupportedField(t *testing.T) {
 		"message path":         {func(p pod) { main(p).TerminationMessagePath = "/tmp/why" }, unlessMounts("spec.containers[0].terminationMessagePath")},
 		"env from file": {func(p pod) {
 			main(p).Env = []corev1.EnvVar{{ValueFrom: &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{}}}}
-		}, "spec.containers[0].env[0].valueFrom.fileKeyRef"},
+		}, ""},
 		"other user":          {func(p pod) { security(p).RunAsUser = &other }, unlessRoot("spec.containers[0].securityContext.runAsUser")},
 		"other group":         {func(p pod) { podSecurity(p).RunAsGroup = &other }, unlessRoot("spec.securityContext.runAsGroup")},
 		"supplemental groups": {func(p pod) { podSecurity(p).SupplementalGroups = []int64{54321} }, unlessRoot("spec.securityContext.supplementalGroups[0]")},
@@ -169,7 +169,7 @@ var decided = map[reflect.Type]map[string]string{
 	},
 	reflect.TypeFor[corev1.Lifecycle]():        {"PostStart": "done", "PreStop": "done", "StopSignal": "done"},
 	reflect.TypeFor[corev1.LifecycleHandler](): {"Exec": "done", "HTTPGet": "done", "TCPSocket": "fails, as with a kubelet", "Sleep": "done"},
-	reflect.TypeFor[corev1.EnvVarSource]():     {"FieldRef": "done", "ResourceFieldRef": "done", "ConfigMapKeyRef": "done", "SecretKeyRef": "done", "FileKeyRef": "refused"},
+	reflect.TypeFor[corev1.EnvVarSource]():     {"FieldRef": "done", "ResourceFieldRef": "done", "ConfigMapKeyRef": "done", "SecretKeyRef": "done", "FileKeyRef": "done"},
 	reflect.TypeFor[corev1.EnvFromSource]():    {"Prefix": "done", "ConfigMapRef": "done", "SecretRef": "done"},
 }
 
