@@ -48,7 +48,7 @@ func soakJob(name string, d diary, mark string) string {
 	manifest := strings.ReplaceAll(jobManifest(name, script, "completionMode: Indexed", fmt.Sprintf("completions: %d", soakJobPods),
 		fmt.Sprintf("parallelism: %d", soakParallelism), "backoffLimitPerIndex: 1000"), "$(", "$$(") + `
         env: [{name: UID_OF_POD, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}]
-        resources: {requests: {memory: 1Mi}, limits: {memory: 256Mi}}
+        resources: {requests: {cpu: 5m, memory: 1Mi}, limits: {cpu: 500m, memory: 256Mi}}
 `
 	if os.Geteuid() == 0 {
 		manifest += `
