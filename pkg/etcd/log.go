@@ -18,6 +18,7 @@ package etcd
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"go.uber.org/zap"
@@ -25,8 +26,8 @@ import (
 )
 
 // newLogger makes etcd log its warnings and errors to a file that starts anew with each start of the server: etcd is chatty, and none of it
-// helps who runs a Job. What ends etcd comes out of Start as an error instead: zap would exit the process.
-func newLogger(path string) (*zap.Logger, func() error, error) {
+// helps who runs a Job. What ends etcd goes to end instead: zap would exit the process. What the file can't take, on a full disk, is lost.
+func newLogger(path string, end zapcore.CheckWriteHook) (*zap.Logger, func() error, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open etcd log: %w", err)
@@ -34,5 +35,5 @@ func newLogger(path string) (*zap.Logger, func() error, error) {
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(encoding), zapcore.Lock(file), zapcore.WarnLevel)
-	return zap.New(core, zap.WithFatalHook(zapcore.WriteThenPanic)), file.Close, nil
+	return zap.New(core, zap.WithFatalHook(end), zap.WithPanicHook(end), zap.ErrorOutput(zapcore.AddSync(io.Discard))), file.Close, nil
 }

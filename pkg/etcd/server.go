@@ -30,7 +30,6 @@ import (
 	"go.etcd.io/bbolt"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -58,6 +57,7 @@ type Server struct {
 	etcd      *embed.Etcd
 	endpoint  string
 	closeLogs func() error
+	failure   *failure
 }
 
 // Start runs a single member on dir, which is created where it is missing, and returns once it serves. Clients reach it through
@@ -70,14 +70,12 @@ func Start(ctx context.Context, dir string) (server *Server, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create etcd folder: %w", err)
 	}
-	logger, closeLogs, err := newLogger(filepath.Join(dir, "etcd.log"))
+	failure := newFailure(dir)
+	logger, closeLogs, err := newLogger(filepath.Join(dir, "etcd.log"), failure)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if cause := recover(); cause != nil {
-			server, err = nil, fmt.Errorf("etcd can't read its data in %s: %v", dir, cause)
-		}
 		if err != nil {
 			err = errors.Join(err, closeLogs())
 		}
@@ -95,19 +93,27 @@ func Start(ctx context.Context, dir string) (server *Server, err error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
-	member, err := embed.StartEtcd(config(dir, client, peer, logger))
+	member, err := failure.open(config(dir, client, peer, logger))
 	if err != nil {
-		return nil, fmt.Errorf("start etcd in %s: %w", dir, err)
+		return nil, err
 	}
+	go forward(member.Err(), failure)
 	select {
 	case <-member.Server.ReadyNotify():
-		return &Server{etcd: member, endpoint: client.String(), closeLogs: closeLogs}, nil
-	case err := <-member.Err():
-		member.Close()
+		return &Server{etcd: member, endpoint: client.String(), closeLogs: closeLogs, failure: failure}, nil
+	case err := <-failure.told:
+		failure.close(member)
 		return nil, fmt.Errorf("start etcd in %s: %w", dir, err)
 	case <-ctx.Done():
-		member.Close()
+		failure.close(member)
 		return nil, fmt.Errorf("start etcd in %s: %w", dir, context.Cause(ctx))
+	}
+}
+
+// forward hands on what the member says itself, until it is closed.
+func forward(errs <-chan error, failure *failure) {
+	for err := range errs {
+		failure.tell(err)
 	}
 }
 
@@ -116,11 +122,11 @@ const minRoom = 4 << 20
 
 // checkRoom tells whether etcd can write at all.
 func checkRoom(dir string) error {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(dir, &disk); err != nil {
-		return fmt.Errorf("look at the disk of %s: %w", dir, err)
+	left, err := room(dir)
+	if err != nil {
+		return err
 	}
-	if left := int64(disk.Bavail) * disk.Bsize; left < minRoom {
+	if left < minRoom {
 		return fmt.Errorf("the disk of %s is full, it has %d KiB left: etcd needs %d MiB to start. Nothing is lost; make room and start again", dir, left>>10, minRoom>>20)
 	}
 	return nil
@@ -167,13 +173,14 @@ func (s *Server) Endpoint() string {
 	return s.endpoint
 }
 
-// Err delivers the error that ends the member while it runs.
+// Err delivers the error that ends the member while it runs. The disk is full, most likely: then it says so. Nothing that was acknowledged is lost, but the
+// process has to end: nobody gets an answer from the member any more.
 func (s *Server) Err() <-chan error {
-	return s.etcd.Err()
+	return s.failure.told
 }
 
-// Stop ends the member. Everything acknowledged is on disk.
+// Stop ends the member. Everything acknowledged is on disk. One that has failed stays as it is until the process ends.
 func (s *Server) Stop() error {
-	s.etcd.Close()
+	s.failure.close(s.etcd)
 	return s.closeLogs()
 }

@@ -17,7 +17,9 @@ limitations under the License.
 package nodeagent
 
 import (
+	"context"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -165,6 +167,33 @@ func TestStopAll(t *testing.T) {
 	if containers := c.agent.runtime.Containers("uid-2"); len(containers) > 0 {
 		t.Errorf("started %v after StopAll", containers)
 	}
+}
+
+// A disk may be full, and nobody make room: how a container ended is then not on record, and whoever stops everything must not wait for that for ever.
+func TestStopAllGivesUp(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	pod := c.create(t, shellPod("unrecorded", "echo $$ > pid; sleep 1000"))
+	c.waitWorkFile(t, pod, "pid")
+	c.wait(t, "unrecorded", "running", isRunning)
+	obstacle := filepath.Join(c.root, "pods", string(pod.UID), "main", "0.exit", "in-the-way")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := c.agent.StopAll(ctx)
+	const want = "1 containers did not end in time and were killed: context canceled; of 1 the end is not on record"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if pid, err := strconv.Atoi(c.workFile(pod, "pid")); err != nil || alive(pid) {
+		t.Errorf("process %d is still alive (%v)", pid, err)
+	}
+	if err := os.RemoveAll(filepath.Dir(obstacle)); err != nil {
+		t.Fatal(err)
+	}
+	c.waitPhase(t, "unrecorded", corev1.PodFailed)
 }
 
 // A Job with podReplacementPolicy=Failed replaces a Pod once it has failed, and keeps it by a finalizer until then.

@@ -27,14 +27,19 @@ import (
 // stopPoll is how often StopAll looks whether everything has ended.
 const stopPoll = 10 * time.Millisecond
 
+// killedPatience is for how long StopAll waits for what it has killed. It only passes where the kernel doesn't end a process, or where how it ended can't be
+// recorded because the disk is full.
+const killedPatience = 5 * time.Second
+
 // StopAll ends every container, each with its hook, its signal and its grace period, and waits until no process is left. From
-// then on the agent starts nothing any more. When ctx ends first, what still runs is killed and waited for, and the error says so.
+// then on the agent starts nothing any more. When ctx ends first, what still runs is killed and waited for (5 s at most), and the error says so.
 // It is called while Run runs.
 func (a *Agent) StopAll(ctx context.Context) error {
 	a.stopping.Store(true)
 	a.starting.Lock()   // whatever is being started is on record when we get it
 	a.starting.Unlock() //lint:ignore SA2001 getting the lock is the point
 	var killed error
+	var giveUp time.Time
 	for {
 		running := a.stopEverything(killed != nil)
 		if running == 0 {
@@ -43,7 +48,11 @@ func (a *Agent) StopAll(ctx context.Context) error {
 		}
 		if killed == nil && ctx.Err() != nil {
 			killed = fmt.Errorf("%d containers did not end in time and were killed: %w", running, context.Cause(ctx))
+			giveUp = time.Now().Add(killedPatience)
 			continue
+		}
+		if killed != nil && time.Now().After(giveUp) {
+			return fmt.Errorf("%w; of %d the end is not on record", killed, running)
 		}
 		timer := time.NewTimer(stopPoll)
 		select {

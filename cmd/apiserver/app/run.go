@@ -39,6 +39,9 @@ import (
 // stopPodsTimeout bounds how long run waits for its Pods after the grace periods that they ask for. What is left is killed.
 const stopPodsTimeout = 45 * time.Second
 
+// errBroken is the end of a part of the server, for want of disk space say. Nothing more comes of the Jobs then.
+var errBroken = errors.New("the server has failed")
+
 func newRunCommand() *cobra.Command {
 	flags := options.NewRun()
 	command := &cobra.Command{
@@ -78,6 +81,10 @@ func runFiles(ctx context.Context, flags *options.Run, in io.Reader, out io.Writ
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	err = runIn(ctx, dir, flags, objects, out)
+	if errors.Is(err, errBroken) {
+		// A broken server can't even be stopped in good order: this process ends as if it were killed.
+		return err
+	}
 	return withCode(ctx, errors.Join(err, os.RemoveAll(dir), cleaner.Close()))
 }
 
@@ -98,10 +105,29 @@ func runIn(ctx context.Context, dir string, flags *options.Run, objects []run.Ob
 		return err
 	}
 	// The Jobs' result counts, and what could not be cleaned up is said with it.
-	err = run.Run(ctx, server.AdminClient(), objects, out, isTerminal(out))
+	if err = runOn(ctx, server, objects, out); errors.Is(err, errBroken) {
+		return err
+	}
 	stopContext, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPodsTimeout)
 	defer cancel()
 	return errors.Join(err, server.StopPods(stopContext), server.Stop())
+}
+
+// runOn runs the objects on a server. Where a part of that ends meanwhile, the error wraps errBroken.
+func runOn(ctx context.Context, server *standalone.Server, objects []run.Object, out io.Writer) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- server.Wait(ctx)
+		stop()
+	}()
+	err := run.Run(ctx, server.AdminClient(), objects, out, isTerminal(out))
+	stop()
+	if cause := <-ended; cause != nil {
+		return fmt.Errorf("%w: %w", errBroken, cause)
+	}
+	return err
 }
 
 // withCode chooses the exit code. An interruption says nothing more: who interrupted knows.

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -171,72 +170,5 @@ func TestRebootLosesPods(t *testing.T) {
 	}
 	if got := d.lines(t); len(got) != 1 {
 		t.Errorf("the container ran %d times", len(got))
-	}
-}
-
-// TestFullDisk fills the disk of the node's folder. Containers go on, what can't be recorded is recorded later, and what is lost is told.
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Log("a small disk takes root: nothing is tested")
-		return
-	}
-	folder := filepath.Join(t.TempDir(), "data")
-	node := filepath.Join(folder, "node")
-	if err := os.MkdirAll(node, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mount("tmpfs", node, "tmpfs", 0, "size=1m"); err != nil {
-		t.Fatal(err)
-	}
-	s, err := newServer(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.mustStart(t)
-	t.Cleanup(func() {
-		if err := s.stopWithJobs(); err != nil {
-			t.Error(err)
-		}
-		if err := syscall.Unmount(node, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	c, full, freed := newClient(t, s), newGate(t), newGate(t)
-	c.apply(t, podManifest("talks", "echo before; "+full.await()+"; i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done; "+freed.await()+"; echo after; exit 7"))
-	c.apply(t, podManifest("ends", full.await()+"; exit 8"))
-	c.waitPhase(t, "talks", "Running")
-	c.waitPhase(t, "ends", "Running")
-	fill := filepath.Join(node, "fill")
-	if err := os.WriteFile(fill, make([]byte, 2<<20), 0o600); err == nil {
-		t.Fatal("the disk is not full")
-	}
-	full.open(t)
-	c.run(t, "wait", "--for=condition=DiskPressure", "--timeout=60s", "node", "--all")
-	c.apply(t, podManifest("later", "true"))
-	eventually(t, time.Minute, func() string {
-		const want = "0/1 nodes are available: 1 node(s) had untolerated taint(s)."
-		if got := c.run(t, "get", "events", "--field-selector=involvedObject.name=later,reason=FailedScheduling", "-o", "jsonpath={.items[*].message}"); got != want {
-			return fmt.Sprintf("the events of the Pod that has to wait: %q", got)
-		}
-		return ""
-	})
-	if got := c.run(t, "get", "pods", "-o", "jsonpath={.items[*].status.phase}"); got != "Running Pending Running" {
-		t.Errorf("with a full disk, the Pods ends, later and talks are %s", got)
-	}
-	if err := os.Remove(fill); err != nil {
-		t.Fatal(err)
-	}
-	freed.open(t)
-	for _, name := range []string{"talks", "ends"} {
-		c.waitPhase(t, name, "Failed")
-	}
-	c.waitPhase(t, "later", "Succeeded")
-	if talks, ends := c.podEnd(t, "talks"), c.podEnd(t, "ends"); talks != "Failed///Error/7" || ends != "Failed///Error/8" {
-		t.Errorf("got %s and %s", talks, ends)
-	}
-	log := c.run(t, "logs", "talks")
-	if !strings.HasPrefix(log, "before\n") || !strings.HasSuffix(log, "after\n") || !strings.Contains(log, " lines of this log are lost: no space left on device\n") {
-		t.Errorf("log %q", log)
 	}
 }

@@ -124,12 +124,14 @@ type supervision struct {
 	clients clients
 	// terminal is the container's side of its terminal; nil: it has none. It is open until all processes are gone, so that one that closes its own doesn't end the output.
 	terminal *os.File
+	// abandoned is closed when the lifeline has ended.
+	abandoned chan struct{}
 }
 
 func run() int {
 	closeInherited(ReportFD + 1)
 	specPipe := os.NewFile(SpecFD, "spec")
-	s := &supervision{report: os.NewFile(ReportFD, "report"), signals: make(chan os.Signal, 4)}
+	s := &supervision{report: os.NewFile(ReportFD, "report"), signals: make(chan os.Signal, 4), abandoned: make(chan struct{})}
 	syscall.CloseOnExec(LockFD)
 	syscall.CloseOnExec(ReportFD)
 	// The agent that died half way through writing the Spec leaves half a JSON value: nothing is started then.
@@ -148,6 +150,7 @@ func run() int {
 	// was started with nohup, or in the background of a script, ignores them, and what is ignored would stay ignored in the command.
 	signal.Notify(s.signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 	if startErr := s.start(); startErr != nil {
+		s.listen(control, specPipe)
 		return s.finish(Exit{Code: startErr.code, StartError: startErr.message, FinishedAt: time.Now()}, control)
 	}
 	s.listen(control, specPipe)
@@ -241,6 +244,7 @@ func (s *supervision) listen(control, specPipe *os.File) {
 	if s.spec.Lifeline {
 		go func() {
 			_, _ = io.Copy(io.Discard, specPipe)
+			close(s.abandoned)
 			s.stop.request(syscall.Signal(s.spec.StopSignal), s.spec.Grace)
 		}()
 	} else {
@@ -312,20 +316,28 @@ func (s *supervision) finish(exit Exit, control *os.File) int {
 		return exitOK
 	}
 	exit.OOMKilled = s.spec.Cgroup.finish(s.isOrphan())
-	// The result must not be lost to a full disk: the container counts as running until it could be recorded. Where the
-	// folder is gone, nobody wants to know any more.
-	for {
-		s.log.complete() // before anybody learns that there is nothing to come
-		err := writeRecord(s.path(SuffixExit), exit, s.isOrphan())
-		if err == nil || errors.Is(err, os.ErrNotExist) {
-			break
-		}
-		time.Sleep(time.Second)
-	}
+	s.record(exit)
 	if exit.StartError != "" {
 		s.tell(Report{Exit: &exit})
 	}
 	s.clients.end()
 	_ = os.Remove(control.Name())
 	return exitOK
+}
+
+// record writes the result. It must not be lost to a full disk: the container counts as running until it could be written. Where the folder is gone, or
+// its user is, whose end it was to share, nobody wants to know any more.
+func (s *supervision) record(exit Exit) {
+	for {
+		s.log.complete() // before anybody learns that there is nothing to come
+		err := writeRecord(s.path(SuffixExit), exit, s.isOrphan())
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		select {
+		case <-s.abandoned:
+			return
+		case <-time.After(time.Second):
+		}
+	}
 }
