@@ -30,6 +30,7 @@ import (
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch/kubev1"
 	ourv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/inprocess"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/quantities"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/utf8only"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
@@ -55,10 +56,13 @@ type CoreConfig struct {
 	Kubelets *core.Kubelets
 }
 
-// Config is the configuration of a server, complete or not.
+// Config is the configuration of a server, complete or not. Make one with NewConfig.
 type Config struct {
 	Generic *genericapiserver.RecommendedConfig
 	Extra   ExtraConfig
+
+	// transport leads this process' own clients to the server.
+	transport *inprocess.Transport
 }
 
 // NewConfig returns a Config with the defaults of k8s.io/apiserver and our API description. The caller adds serving, authentication,
@@ -74,13 +78,14 @@ func NewConfig() *Config {
 		api = utf8only.Filter(quantities.Filter(api, Scheme, Codecs, c.MaxRequestBodyBytes))
 		return genericapiserver.DefaultBuildHandlerChain(api, c)
 	}
-	return &Config{Generic: generic}
+	return &Config{Generic: generic, transport: inprocess.New()}
 }
 
 // completedConfig is private, so that only Complete makes one.
 type completedConfig struct {
-	generic genericapiserver.CompletedConfig
-	extra   *ExtraConfig
+	generic   genericapiserver.CompletedConfig
+	extra     *ExtraConfig
+	transport *inprocess.Transport
 }
 
 // CompletedConfig is a Config that a server can be made from.
@@ -90,21 +95,27 @@ type CompletedConfig struct {
 
 // Complete fills in what follows from the rest.
 func (c *Config) Complete() CompletedConfig {
-	return CompletedConfig{&completedConfig{generic: c.Generic.Complete(), extra: &c.Extra}}
+	return CompletedConfig{&completedConfig{generic: c.Generic.Complete(), extra: &c.Extra, transport: c.transport}}
 }
 
-// New makes the server and installs its groups. It serves nothing before PrepareRun and RunWithContext.
+// New makes the server and installs its groups. It listens to nobody before PrepareRun and RunWithContext; the clients of Config.LoopbackClient reach it from here on,
+// until it has ended.
 func (c completedConfig) New() (*genericapiserver.GenericAPIServer, error) {
 	server, err := c.generic.New("jobserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
 		return nil, fmt.Errorf("make API server: %w", err)
 	}
+	server.RegisterDestroyFunc(c.transport.Close) // before the storage is closed
 	if c.extra.Core != nil {
 		if err := c.installCore(server); err != nil {
 			return nil, err
 		}
 	}
-	return server, c.installJobs(server)
+	if err := c.installJobs(server); err != nil {
+		return nil, err
+	}
+	c.transport.Serve(server.Handler)
+	return server, nil
 }
 
 func (c completedConfig) installCore(server *genericapiserver.GenericAPIServer) error {
@@ -165,10 +176,13 @@ func guard(groups ...*genericapiserver.APIGroupInfo) {
 	}
 }
 
-// LoopbackClient returns the client configuration of our own controllers: protobuf, no compression, and no rate limit against ourselves. Every part of
-// the process gets its client from here, so that the way it reaches the API can change in one place.
-func LoopbackClient(loopback *restclient.Config, userAgent string) *restclient.Config {
-	config := restclient.CopyConfig(loopback)
+// LoopbackClient returns the client configuration of our own controllers: without a connection, in protobuf, and with no rate limit against ourselves. The server
+// knows them by the token of Generic.LoopbackClientConfig, which must be set by now. Every part of the process gets its client from here, so that the way it reaches
+// the API can change in one place.
+func (c *Config) LoopbackClient(userAgent string) *restclient.Config {
+	config := restclient.CopyConfig(c.Generic.LoopbackClientConfig)
+	config.Transport = c.transport
+	config.TLSClientConfig = restclient.TLSClientConfig{} // there is nothing to encrypt
 	config.UserAgent = userAgent
 	config.QPS = -1
 	// Within one process it costs work and memory at both ends and saves nothing.

@@ -30,7 +30,6 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	restclient "k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	apiregistrationclient "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
 
@@ -207,7 +206,7 @@ func (s *Server) serve(ctx context.Context, options Options, cluster *host, data
 	}
 	generic := &config.Generic.Config
 	generic.ShutdownWatchTerminationGracePeriod = endWatches
-	manager, err := s.newManager(generic, options, cluster)
+	manager, err := s.newManager(config, options, cluster)
 	if err != nil {
 		return err
 	}
@@ -296,16 +295,14 @@ func newLineage(options Options, cluster *host, store *backend.Backend) (*lineag
 }
 
 // newManager makes the controllers: they find Jobs here, and all else in the cluster.
-func (s *Server) newManager(generic *genericapiserver.Config, options Options, cluster *host) (*controllers.Manager, error) {
+func (s *Server) newManager(own *apiserver.Config, options Options, cluster *host) (*controllers.Manager, error) {
 	name, err := replicaName()
 	if err != nil {
 		return nil, err
 	}
 	config := controllers.Config{
-		Names: options.controllerNames(),
-		JobClient: func(name string) *restclient.Config {
-			return apiserver.LoopbackClient(generic.LoopbackClientConfig, name)
-		},
+		Names:      options.controllerNames(),
+		JobClient:  own.LoopbackClient,
 		HostClient: cluster.client,
 		Identity:   job.OwnIdentity(),
 		Job:        options.Job,

@@ -124,7 +124,7 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 
 	// Nothing in the process ends with ctx: the parts are stopped in order.
 	ctx = context.WithoutCancel(ctx)
-	parts, err := s.newParts(generic, options)
+	parts, err := s.newParts(config, options)
 	if err != nil {
 		return err
 	}
@@ -143,13 +143,11 @@ func (s *Server) assemble(ctx context.Context, options Options, listener net.Lis
 
 // newParts makes what works through the API, by name, with its readyz checks: the controllers and, where it is switched on, the node
 // agent.
-func (s *Server) newParts(generic *genericapiserver.Config, options Options) (map[string]stage.Part, error) {
-	client := func(name string) *restclient.Config {
-		return apiserver.LoopbackClient(generic.LoopbackClientConfig, name)
-	}
+func (s *Server) newParts(config *apiserver.Config, options Options) (map[string]stage.Part, error) {
+	generic := &config.Generic.Config
 	manager, err := controllers.NewManager(controllers.Config{
 		Names:     options.controllerNames(),
-		JobClient: client,
+		JobClient: config.LoopbackClient,
 		Identity:  job.KubeIdentity(),
 		Job:       options.Job,
 		Cleaning:  options.Cleaning,
@@ -162,7 +160,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options) (ma
 	if !controllers.Enabled(controllers.NodeAgent, options.Controllers) {
 		return parts, nil
 	}
-	nodeClient, err := kubernetes.NewForConfig(client(controllers.NodeAgent))
+	nodeClient, err := kubernetes.NewForConfig(config.LoopbackClient(controllers.NodeAgent))
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +183,7 @@ func (s *Server) newParts(generic *genericapiserver.Config, options Options) (ma
 }
 
 func (s *Server) newAPI(config *apiserver.Config, options Options) (*genericapiserver.GenericAPIServer, error) {
-	kubeClient, err := kubernetes.NewForConfig(apiserver.LoopbackClient(config.Generic.LoopbackClientConfig, "apiserver"))
+	kubeClient, err := kubernetes.NewForConfig(config.LoopbackClient("apiserver"))
 	if err != nil {
 		return nil, err
 	}
