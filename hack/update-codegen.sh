@@ -72,10 +72,10 @@ openapi() {
         --output-dir ${GENERATED}/openapi --output-pkg ${MODULE}/${GENERATED}/openapi \
         --output-file zz_generated.openapi.go --output-model-name-file zz_generated.model_name.go \
         --report-filename /dev/null \
-        --readonly-pkg ${meta}/apis/meta/v1,${meta}/api/resource,${meta}/runtime,${meta}/version,${meta}/util/intstr,k8s.io/api/core/v1,k8s.io/api/batch/v1,k8s.io/api/policy/v1,k8s.io/api/scheduling/v1alpha3,k8s.io/api/authentication/v1,k8s.io/api/authorization/v1 \
+        --readonly-pkg ${meta}/apis/meta/v1,${meta}/api/resource,${meta}/runtime,${meta}/version,${meta}/util/intstr,k8s.io/api/core/v1,k8s.io/api/batch/v1,k8s.io/api/policy/v1,k8s.io/api/scheduling/v1alpha3,k8s.io/api/authentication/v1,k8s.io/api/authorization/v1,k8s.io/api/coordination/v1 \
         "${OURS}" ${meta}/apis/meta/v1 ${meta}/api/resource ${meta}/runtime ${meta}/version ${meta}/util/intstr \
         k8s.io/api/core/v1 k8s.io/api/batch/v1 k8s.io/api/policy/v1 k8s.io/api/scheduling/v1alpha3 \
-        k8s.io/api/authentication/v1 k8s.io/api/authorization/v1
+        k8s.io/api/authentication/v1 k8s.io/api/authorization/v1 k8s.io/api/coordination/v1
 }
 
 clients() {

@@ -35,6 +35,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/utf8only"
 	"github.com/jobserver-dev/jobserver/pkg/registry/batch/job"
 	jobstorage "github.com/jobserver-dev/jobserver/pkg/registry/batch/job/storage"
+	"github.com/jobserver-dev/jobserver/pkg/registry/coordination"
 	"github.com/jobserver-dev/jobserver/pkg/registry/core"
 	"github.com/jobserver-dev/jobserver/pkg/registry/reviews"
 )
@@ -44,7 +45,7 @@ type ExtraConfig struct {
 	// BatchV1Profile is the profile of Jobs made through batch/v1. Nil: batch/v1 is not served.
 	BatchV1Profile *job.Profile
 
-	// Core is set to serve core/v1, and answers to callers who ask about themselves, too. Nil: a cluster does.
+	// Core is set to serve core/v1, leases, and answers to callers who ask about themselves, too. Nil: a cluster does.
 	Core *CoreConfig
 }
 
@@ -133,6 +134,14 @@ func (c completedConfig) installCore(server *genericapiserver.GenericAPIServer) 
 	guard(&info)
 	if err := server.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, &info); err != nil {
 		return fmt.Errorf("install core/v1: %w", err)
+	}
+	leases, err := coordination.NewAPIGroupInfo(Scheme, ParameterCodec, Codecs, c.generic.RESTOptionsGetter)
+	if err != nil {
+		return err
+	}
+	guard(leases)
+	if err := server.InstallAPIGroups(leases); err != nil {
+		return fmt.Errorf("install leases: %w", err)
 	}
 	if err := server.InstallAPIGroups(reviews.NewAPIGroupInfos(Scheme, ParameterCodec, Codecs, c.generic.Authorization.Authorizer)...); err != nil {
 		return fmt.Errorf("install reviews: %w", err)

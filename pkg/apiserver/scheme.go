@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch/install"
+	"github.com/jobserver-dev/jobserver/pkg/registry/coordination"
 	"github.com/jobserver-dev/jobserver/pkg/registry/core"
 	"github.com/jobserver-dev/jobserver/pkg/registry/reviews"
 )
@@ -41,6 +42,7 @@ var (
 func init() {
 	install.Install(Scheme)
 	core.Install(Scheme)
+	coordination.Install(Scheme)
 	reviews.Install(Scheme)
 
 	// Options and status of every API are meta types; they live in the unversioned group v1.

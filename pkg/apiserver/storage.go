@@ -19,6 +19,7 @@ package apiserver
 import (
 	"fmt"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,7 +47,7 @@ func WithEtcd(config *genericapiserver.Config, store Etcd) error {
 	etcd.StorageConfig.StorageObjectCountTracker = config.StorageObjectCountTracker
 
 	resources := serverstorage.NewResourceConfig()
-	resources.EnableVersions(ourv1.SchemeGroupVersion, corev1.SchemeGroupVersion)
+	resources.EnableVersions(ourv1.SchemeGroupVersion, corev1.SchemeGroupVersion, coordinationv1.SchemeGroupVersion)
 	factory := serverstorage.NewDefaultStorageFactory(
 		etcd.StorageConfig, runtime.ContentTypeProtobuf, Codecs,
 		serverstorage.NewDefaultResourceEncodingConfig(Scheme), resources, nil,

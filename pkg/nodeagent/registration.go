@@ -42,8 +42,7 @@ type Registration struct {
 	// Taints are given to the Node when it is made. One that exists keeps what it has, as with a kubelet.
 	Taints []corev1.Taint
 	// Heartbeat has the node show every 10 s that it lives: by renewing a Lease of its name in kube-node-lease as every kubelet does or,
-	// where the API server serves no leases, by writing its status. Without it the status is written once a minute, which is
-	// enough where the API server lives and dies with the node.
+	// where the API server serves no leases, by writing its status. Without it the status is written once a minute.
 	Heartbeat bool
 }
 

@@ -17,6 +17,7 @@ limitations under the License.
 package controllers
 
 import (
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -41,8 +42,9 @@ func collectedResources() []garbagecollector.Resource {
 	events.OwnerOnly = true
 	namespaces, nodes := resource("Namespace", "namespaces"), resource("Node", "nodes")
 	namespaces.Namespaced, nodes.Namespaced = false, false
+	leases := garbagecollector.Resource{GroupVersionResource: coordinationv1.SchemeGroupVersion.WithResource("leases"), Kind: "Lease", Namespaced: true}
 	return []garbagecollector.Resource{
-		jobs, resource("Pod", "pods"), resource("ConfigMap", "configmaps"), resource("Secret", "secrets"), events, namespaces, nodes,
+		jobs, resource("Pod", "pods"), resource("ConfigMap", "configmaps"), resource("Secret", "secrets"), events, leases, namespaces, nodes,
 	}
 }
 
@@ -54,6 +56,7 @@ func namespacedResources() []schema.GroupVersionResource {
 		corev1.SchemeGroupVersion.WithResource("pods"),
 		corev1.SchemeGroupVersion.WithResource("configmaps"),
 		corev1.SchemeGroupVersion.WithResource("secrets"),
+		coordinationv1.SchemeGroupVersion.WithResource("leases"),
 		corev1.SchemeGroupVersion.WithResource("events"),
 	}
 }

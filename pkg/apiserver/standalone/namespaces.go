@@ -31,7 +31,7 @@ import (
 )
 
 // systemNamespaces exist from the first start on and can't be deleted.
-var systemNamespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem}
+var systemNamespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, corev1.NamespaceNodeLease}
 
 // namespacesHook names the start-up step, which readyz shows as poststarthook/start-system-namespaces.
 const namespacesHook = "start-system-namespaces"

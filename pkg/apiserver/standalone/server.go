@@ -172,6 +172,7 @@ func (s *Server) newParts(config *apiserver.Config, options Options) (map[string
 		EndWithProcess: options.EndPodsWithProcess,
 		Logs:           options.ContainerLogs,
 		Schedule:       true,
+		Registration:   nodeagent.Registration{Heartbeat: true},
 		Version:        version.Get().GitVersion,
 	})
 	if err != nil {

@@ -51,7 +51,7 @@ func TestServesRunsAndResumes(t *testing.T) {
 	client := adminClient(t, server)
 	waitReady(t, client)
 
-	for _, namespace := range []string{"default", "kube-system"} {
+	for _, namespace := range []string{"default", "kube-system", "kube-node-lease"} {
 		if _, err := client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{}); err != nil {
 			t.Error(err)
 		}

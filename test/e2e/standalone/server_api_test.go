@@ -207,6 +207,7 @@ func TestDiscovery(t *testing.T) {
 		"configmaps cm v1 true ConfigMap",
 		"secrets v1 true Secret",
 		"nodes no v1 false Node",
+		"leases coordination.k8s.io/v1 true Lease",
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("api-resources has no %q:\n%s", want, strings.Join(got, "\n"))
@@ -223,7 +224,7 @@ func TestDiscovery(t *testing.T) {
 			t.Errorf("%s has no %s", path, want)
 		}
 	}
-	for _, namespace := range []string{"default", "kube-system"} {
+	for _, namespace := range []string{"default", "kube-system", "kube-node-lease"} {
 		c.run(t, "get", "namespace", namespace)
 	}
 }
@@ -234,5 +235,19 @@ func TestNode(t *testing.T) {
 	ready := c.run(t, "get", "nodes", "-o", `jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}`)
 	if ready != "True" {
 		t.Errorf("Ready of the nodes: %q, want one True", ready)
+	}
+	name := c.run(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+	eventually(t, time.Minute, func() string {
+		rows := columns(c.run(t, "get", "leases", "--all-namespaces", "--no-headers"))
+		for _, row := range rows {
+			if len(row) == 4 && row[0] == "kube-node-lease" && row[1] == name && row[2] == name {
+				return ""
+			}
+		}
+		return fmt.Sprintf("no Lease of node %s among %v", name, rows)
+	})
+	described := c.run(t, "describe", "node", name)
+	if strings.Contains(described, "Failed to get lease") || !strings.Contains(described, "HolderIdentity:  "+name) {
+		t.Errorf("kubectl describe node says\n%s", described)
 	}
 }

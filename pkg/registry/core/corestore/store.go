@@ -25,12 +25,12 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/kubernetes/pkg/apis/core"
 )
 
 // Strategy decides what may be created, changed and deleted. Each of upstream's core strategies is one.
@@ -50,13 +50,15 @@ type Kind struct {
 	New, NewList func() runtime.Object
 	// Strategy holds the rules of the kind.
 	Strategy Strategy
-	// Attrs returns the labels and the selectable fields of an object.
-	Attrs storage.AttrFunc
-	// Predicate turns a label and a field selector into a filter.
-	Predicate func(labels.Selector, fields.Selector) storage.SelectionPredicate
 	// Table shows objects and lists in columns.
 	Table rest.TableConvertor
 
+	// Group is the API group. Optional: empty means core.
+	Group string
+	// Attrs returns the labels and the selectable fields of an object, Predicate turns a label and a field selector into a filter. Optional, but for both
+	// together: nil means that name and namespace are the selectable fields.
+	Attrs     storage.AttrFunc
+	Predicate func(labels.Selector, fields.Selector) storage.SelectionPredicate
 	// TTL is how long an object lives after its last write. Optional: zero means until it is deleted.
 	TTL time.Duration
 	// ReturnDeletedObject makes a delete answer with the deleted object instead of a Status. Optional.
@@ -75,8 +77,8 @@ func New(getter generic.RESTOptionsGetter, kind Kind) (*genericregistry.Store, e
 		NewFunc:                   kind.New,
 		NewListFunc:               kind.NewList,
 		PredicateFunc:             kind.Predicate,
-		DefaultQualifiedResource:  core.Resource(kind.Resource),
-		SingularQualifiedResource: core.Resource(kind.Singular),
+		DefaultQualifiedResource:  schema.GroupResource{Group: kind.Group, Resource: kind.Resource},
+		SingularQualifiedResource: schema.GroupResource{Group: kind.Group, Resource: kind.Singular},
 		CreateStrategy:            kind.Strategy,
 		UpdateStrategy:            kind.Strategy,
 		DeleteStrategy:            kind.Strategy,
