@@ -275,7 +275,16 @@ func (e *env) run(pod *corev1.Pod) {
 
 // end makes the Pod end with the exit code.
 func (e *env) end(pod *corev1.Pod, exitCode int32) {
-	e.setPod(pod, func(pod *corev1.Pod) {
+	e.t.Helper()
+	if !e.endIfThere(pod, exitCode) {
+		e.t.Fatalf("Pod %s is gone", pod.Name)
+	}
+}
+
+// endIfThere makes the Pod end with the exit code. It returns false where the Pod is gone.
+func (e *env) endIfThere(pod *corev1.Pod, exitCode int32) bool {
+	e.t.Helper()
+	return e.changePod(pod, func(pod *corev1.Pod) {
 		pod.Spec.NodeName = "node"
 		pod.Status.Phase = corev1.PodSucceeded
 		if exitCode != 0 {
@@ -293,14 +302,24 @@ func (e *env) end(pod *corev1.Pod, exitCode int32) {
 
 func (e *env) setPod(pod *corev1.Pod, f func(*corev1.Pod)) {
 	e.t.Helper()
-	now := e.api.podNamed(pod.Namespace, pod.Name)
-	if now == nil {
+	if !e.changePod(pod, f) {
 		e.t.Fatalf("Pod %s is gone", pod.Name)
 	}
+}
+
+// changePod writes the status of the Pod, and where it runs. It returns false where the Pod is gone.
+func (e *env) changePod(pod *corev1.Pod, f func(*corev1.Pod)) bool {
+	e.t.Helper()
+	now := e.api.podNamed(pod.Namespace, pod.Name)
+	if now == nil {
+		return false
+	}
 	f(now)
-	if _, err := e.api.pods.CoreV1().Pods(now.Namespace).UpdateStatus(e.ctx, now, metav1.UpdateOptions{}); err != nil {
+	_, err := e.api.pods.CoreV1().Pods(now.Namespace).UpdateStatus(e.ctx, now, metav1.UpdateOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
 		e.t.Fatalf("updating Pod: %v", err)
 	}
+	return err == nil
 }
 
 // newJob returns a Job with the defaults of the API.

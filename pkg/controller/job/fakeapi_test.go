@@ -73,6 +73,9 @@ type fakeAPI struct {
 	// violations are what should never have been asked for.
 	violations []string
 
+	// removed are the Pods that were removed.
+	removed []runtime.Object
+
 	// podWatch, jobWatch hold back events while they are closed.
 	podWatch, jobWatch gate
 }
@@ -94,9 +97,16 @@ func newFakeAPI(c clock.PassiveClock) *fakeAPI {
 	api.jobWatch.init()
 	api.jobs.PrependReactor("*", "jobs", api.reaction(api.handleJob, api.jobs.Tracker()))
 	api.pods.PrependReactor("*", "pods", api.reaction(api.handlePod, api.pods.Tracker()))
-	api.jobs.PrependWatchReactor("jobs", gatedWatch(api.jobs.Tracker(), &api.jobWatch))
-	api.pods.PrependWatchReactor("pods", gatedWatch(api.pods.Tracker(), &api.podWatch))
+	api.jobs.PrependWatchReactor("jobs", gatedWatch(api.jobs.Tracker(), &api.jobWatch, func() []runtime.Object { return nil }))
+	api.pods.PrependWatchReactor("pods", gatedWatch(api.pods.Tracker(), &api.podWatch, api.removedPods))
 	return api
+}
+
+// removedPods are the Pods that were removed so far.
+func (a *fakeAPI) removedPods() []runtime.Object {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.removed)
 }
 
 // fail makes the next requests of the kind fail with err.
@@ -280,12 +290,25 @@ func (a *fakeAPI) handlePod(action clienttesting.Action) (bool, runtime.Object, 
 		if want := action.DeleteOptions.Preconditions; want != nil && want.UID != nil && *want.UID != pod.UID {
 			return true, nil, apierrors.NewConflict(podsResource.GroupResource(), pod.Name, fmt.Errorf("the UID is %s", pod.UID))
 		}
-		if pod.DeletionTimestamp == nil {
-			pod.DeletionTimestamp = new(metav1.NewTime(a.clock.Now()))
-		}
-		return true, nil, a.storePod(pod)
+		return true, nil, a.deletePod(pod)
 	}
 	return false, nil, nil
+}
+
+// deletePod begins the deletion of the Pod.
+func (a *fakeAPI) deletePod(pod *corev1.Pod) error {
+	if pod.DeletionTimestamp == nil {
+		pod.DeletionTimestamp = new(metav1.NewTime(a.clock.Now()))
+	}
+	return a.storePod(pod)
+}
+
+// deleteAsUser deletes the Pod as somebody else than the controller, who meets no faults. It returns false where the Pod is gone.
+func (a *fakeAPI) deleteAsUser(namespace, name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	pod := a.podNamed(namespace, name)
+	return pod != nil && a.deletePod(pod) == nil
 }
 
 // storePod updates the Pod, or removes it where it is being deleted and nothing holds it any more. One that is removed keeps the version that it
@@ -300,6 +323,7 @@ func (a *fakeAPI) storePod(pod *corev1.Pod) error {
 	default:
 		pod.DeletionGracePeriodSeconds = new(int64(0))
 		if len(pod.Finalizers) == 0 {
+			a.removed = append(a.removed, pod.DeepCopy())
 			return a.pods.Tracker().Delete(podsResource, pod.Namespace, pod.Name)
 		}
 	}

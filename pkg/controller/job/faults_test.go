@@ -22,7 +22,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
@@ -124,8 +123,8 @@ func TestPodThatGoesWithItsFinalizerCountsOnce(t *testing.T) {
 			pod := e.pods()[0]
 			e.run(pod)
 			e.end(pod, tc.exitCode)
-			if err := e.api.pods.CoreV1().Pods(pod.Namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
-				t.Fatal(err)
+			if !e.api.deleteAsUser(pod.Namespace, pod.Name) {
+				t.Fatal("the Pod is gone before its deletion")
 			}
 			e.settled()
 			e.api.podWatch.close()

@@ -19,6 +19,8 @@ package job
 import (
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	clienttesting "k8s.io/client-go/testing"
 )
@@ -30,6 +32,8 @@ type gate struct {
 	closed bool
 	// allowed is how many events pass a closed gate.
 	allowed int
+	// broken says that the next event gets lost, and the watch with it.
+	broken bool
 }
 
 func (g *gate) init() { g.opened = sync.NewCond(&g.mu) }
@@ -55,17 +59,32 @@ func (g *gate) allow(n int) {
 	g.opened.Broadcast()
 }
 
-func (g *gate) pass() {
+// tear breaks the watch at its next event: what it has not told of by then is lost, and whoever watches has to list anew.
+func (g *gate) tear() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for g.closed && g.allowed == 0 {
-		g.opened.Wait()
-	}
-	g.allowed = max(0, g.allowed-1)
+	g.broken = true
+	g.opened.Broadcast()
 }
 
-// gatedWatch is the tracker's watch behind a gate.
-func gatedWatch(tracker clienttesting.ObjectTracker, g *gate) clienttesting.WatchReactionFunc {
+// pass returns when the next event may pass; false where the watch breaks instead.
+func (g *gate) pass() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.closed && g.allowed == 0 && !g.broken {
+		g.opened.Wait()
+	}
+	if g.broken {
+		g.broken = false
+		return false
+	}
+	g.allowed = max(0, g.allowed-1)
+	return true
+}
+
+// gatedWatch is the tracker's watch behind a gate. It begins with the removals that there have been, since the tracker has none of those between a list
+// and the watch that follows; the watcher knows most of them, and passes over them.
+func gatedWatch(tracker clienttesting.ObjectTracker, g *gate, removed func() []runtime.Object) clienttesting.WatchReactionFunc {
 	return func(action clienttesting.Action) (bool, watch.Interface, error) {
 		inner, err := tracker.Watch(action.GetResource(), action.GetNamespace(), action.(clienttesting.WatchActionImpl).ListOptions)
 		if err != nil {
@@ -73,18 +92,34 @@ func gatedWatch(tracker clienttesting.ObjectTracker, g *gate) clienttesting.Watc
 		}
 		out := make(chan watch.Event)
 		outer := watch.NewProxyWatcher(out)
+		send := func(event watch.Event) bool {
+			select {
+			case out <- event:
+				return true
+			case <-outer.StopChan():
+				return false
+			}
+		}
+		before := removed()
 		go func() {
 			defer close(out)
 			defer inner.Stop()
+			for _, obj := range before {
+				if !send(watch.Event{Type: watch.Deleted, Object: obj}) {
+					return
+				}
+			}
 			for {
 				select {
 				case <-outer.StopChan():
 					return
 				case event := <-inner.ResultChan():
-					g.pass()
-					select {
-					case out <- event:
-					case <-outer.StopChan():
+					if !g.pass() {
+						expired := apierrors.NewResourceExpired("the watch is torn").Status()
+						send(watch.Event{Type: watch.Error, Object: &expired})
+						return
+					}
+					if !send(event) {
 						return
 					}
 				}
