@@ -148,6 +148,12 @@ conformance-kubernetes: build kubernetes ## Judge a real Kubernetes by the same 
 	$(GO) -C test/e2e build -o $(CURDIR)/$(BIN)/with-cluster ./cluster/with-cluster
 	hack/conformance.sh kubernetes $(CONFORMANCEFLAGS)
 
+.PHONY: conformance-aggregated
+conformance-aggregated: build kubectl kubernetes ## Judge our server behind a real Kubernetes, with both groups and our node (the same)
+	$(GO) build -o $(BIN)/conformance ./test/conformance/cmd/conformance
+	$(GO) -C test/e2e build -o $(CURDIR)/$(BIN)/with-cluster ./cluster/with-cluster
+	hack/conformance.sh aggregated $(CONFORMANCEFLAGS)
+
 .PHONY: mutants
 mutants: ## Break rules of ours one by one, and see that the suite notices (MUTANTSFLAGS=-all for those with a result, too)
 	$(GO) build -o $(BIN)/conformance ./test/conformance/cmd/conformance

@@ -18,10 +18,12 @@
 #
 #   hack/conformance.sh standalone           jobserver alone, through both groups
 #   hack/conformance.sh kubernetes           the real control plane in _output/kubernetes, with apiserver node as its node
+#   hack/conformance.sh aggregated           jobserver installed in that control plane, through its own group; and through batch/v1 in
+#                                            one that has switched its own off
 #
 # PROFILES (default: api,node) says which profiles. UPDATE=1 replaces the committed reports instead of comparing with them; it
-# takes both profiles. Needs bin/conformance and bin/apiserver, and bin/with-cluster for kubernetes (make conformance builds them).
-# Further arguments are handed to the command conformance. Reports in YAML and JUnit's XML are left in _output/conformance.
+# takes both profiles. Needs bin/conformance and bin/apiserver, bin/with-cluster for the latter two, and bin/kubectl for aggregated (the make
+# targets build them). Further arguments are handed to the command conformance. Reports in YAML and JUnit's XML are left in _output/conformance.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -48,12 +50,18 @@ judge() {
   fi
 }
 
+# server is the process that is waited for, node the one that runs a cluster's Pods.
+server='' node=''
+
 stop() {
-  kill "${server}" 2>/dev/null || true
-  wait "${server}" 2>/dev/null || true
+  local process
+  for process in ${node} ${server}; do
+    kill "${process}" 2>/dev/null || true
+    wait "${process}" 2>/dev/null || true
+  done
 }
 
-# waitFor SECONDS WHAT COMMAND... waits until a command succeeds.
+# waitFor SECONDS WHAT COMMAND... waits until a command succeeds, as long as the server runs. Its log is ${dir}/log.
 waitFor() {
   local deadline=$((SECONDS + $1)) what=$2
   shift 2
@@ -81,17 +89,115 @@ standalone() {
   return "${status}"
 }
 
-# kubernetes runs inside with-cluster, which has set KUBECONFIG and CLUSTER_DIR.
-kubernetes() {
-  dir=${CLUSTER_DIR}
+# inCluster NAME FLAGS-OF-WITH-CLUSTER -- ARGUMENTS... starts a control plane and calls NAME inside, with KUBECONFIG and CLUSTER_DIR set.
+inCluster() {
+  local name=$1 flags=()
+  shift
+  while [[ $1 != -- ]]; do
+    flags+=("$1")
+    shift
+  done
+  shift
+  # The limits on its requests and workers would make the suite wait for the controller manager.
+  bin/with-cluster \
+    -controller-manager-arg=--kube-api-qps=500 -controller-manager-arg=--kube-api-burst=1000 -controller-manager-arg=--concurrent-job-syncs=20 \
+    "${flags[@]}" -- "${BASH_SOURCE[0]}" "inside-${name}" "$@"
+}
+
+# startNode starts the cluster's node, if Pods are to run.
+startNode() {
   if [[ ${profiles} == *node* ]]; then
     bin/apiserver node --kubeconfig "${KUBECONFIG}" --client-ca-file "${dir}/pki/client-ca.crt" --data-dir "${dir}/node" \
-      --node-name conformance --secure-port 0 --schedule-pods --stop-pods-on-exit >"${dir}/log" 2>&1 &
-    server=$!
-    trap stop EXIT
+      --node-name conformance --secure-port 0 --schedule-pods --stop-pods-on-exit >"${dir}/node.log" 2>&1 &
+    node=$!
   fi
+}
+
+insideKubernetes() {
+  dir=${CLUSTER_DIR}
+  trap stop EXIT
+  startNode
   # It takes Kubernetes minutes to remove hundreds of namespaces, and it is thrown away.
   judge kubernetes-1.37 "${KUBECONFIG}" --keep --name kubernetes --group batch/v1 "$@"
+}
+
+aggregated() {
+  local status=0
+  inCluster aggregated -- batch.jobserver.dev embedded-etcd AnyPod,UnmarkedPods "$@" || status=1
+  inCluster aggregated -apiserver-arg=--runtime-config=batch/v1=false \
+    -controller-manager-arg=--controllers=*,-job-controller,-cronjob-controller,-ttl-after-finished-controller \
+    -- batch replace UnmarkedPods "$@" || status=1
+  return "${status}"
+}
+
+# insideAggregated GROUP OVERLAY LACKS ARGUMENTS... installs jobserver in the cluster, as a process with the rights that an overlay of the manifests
+# gives it, and judges it by a group. Features that it lacks beside a cluster are in docs/concepts/compatibility.md.
+insideAggregated() {
+  local group=$1 overlay=$2 lacks=$3 port
+  shift 3
+  dir=${CLUSTER_DIR}
+  trap stop EXIT
+  port=$(freePort)
+  install "${overlay}" "${port}"
+  local flags=(--kubeconfig "${dir}/account.kubeconfig" --data-dir "${dir}/jobs" --bind-address 127.0.0.1
+    --secure-port "${port}" --service-port "${port}" --host-api-qps=-1)
+  if [[ ${group} == batch ]]; then
+    flags+=(--serve-batch-v1)
+  fi
+  bin/apiserver "${flags[@]}" >"${dir}/log" 2>&1 &
+  server=$!
+  waitFor 120 "the API service v1.${group}" \
+    bin/kubectl wait --for=condition=Available --timeout=1s "apiservice/v1.${group}" >"${dir}/wait.log" 2>&1
+  startNode
+  judge "aggregated-${group}" "${KUBECONFIG}" --keep --name aggregated --group "${group}/v1" --lacks "${lacks}" "$@"
+}
+
+# install OVERLAY PORT applies an overlay of the manifests, changed for a server that is a process on this machine, and makes the kubeconfig of its
+# account: account.kubeconfig.
+install() {
+  local overlay=$1 port=$2 rendered=${output}/overlay-$1 url
+  mkdir -p "${rendered}"
+  cat >"${rendered}/kustomization.yaml" <<EOF
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- ../../../artifacts/kustomize/overlays/${overlay}
+replicas:
+- name: jobserver
+  count: 0
+patches:
+- target: {kind: Service, name: jobserver}
+  patch: |
+    - op: replace
+      path: /spec
+      value: {type: ExternalName, externalName: 127.0.0.1}
+- target: {kind: APIService}
+  patch: |
+    - op: replace
+      path: /spec/service/port
+      value: ${port}
+EOF
+  bin/kubectl kustomize "${rendered}" | bin/kubectl apply --server-side --validate=strict -f - >"${dir}/install.log"
+  url=$(bin/kubectl config view -o 'jsonpath={.clusters[0].cluster.server}')
+  local account=(bin/kubectl config --kubeconfig "${dir}/account.kubeconfig")
+  {
+    "${account[@]}" set-cluster cluster --server "${url}" --certificate-authority "${dir}/pki/ca.crt"
+    "${account[@]}" set-credentials jobserver --token "$(bin/kubectl -n jobserver-system create token jobserver --duration 24h)"
+    "${account[@]}" set-context jobserver --cluster cluster --user jobserver
+    "${account[@]}" use-context jobserver
+  } >>"${dir}/install.log"
+}
+
+# freePort prints a port of the loopback that nobody listens on.
+freePort() {
+  local port
+  while true; do
+    port=$((20000 + RANDOM % 10000))
+    if ! (: <"/dev/tcp/127.0.0.1/${port}") 2>/dev/null; then
+      echo "${port}"
+      return
+    fi
+  done
 }
 
 target=${1:-}
@@ -101,16 +207,19 @@ standalone)
   standalone "$@"
   ;;
 kubernetes)
-  # The limits on its requests and workers would make the suite wait for the controller manager.
-  bin/with-cluster \
-    -controller-manager-arg=--kube-api-qps=500 -controller-manager-arg=--kube-api-burst=1000 -controller-manager-arg=--concurrent-job-syncs=20 \
-    -- "${BASH_SOURCE[0]}" inside-cluster "$@"
+  inCluster kubernetes -- "$@"
   ;;
-inside-cluster)
-  kubernetes "$@"
+aggregated)
+  aggregated "$@"
+  ;;
+inside-kubernetes)
+  insideKubernetes "$@"
+  ;;
+inside-aggregated)
+  insideAggregated "$@"
   ;;
 *)
-  echo "usage: hack/conformance.sh standalone|kubernetes [ARGUMENTS]" >&2
+  echo "usage: hack/conformance.sh standalone|kubernetes|aggregated [ARGUMENTS]" >&2
   exit 2
   ;;
 esac

@@ -20,6 +20,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,7 @@ var (
 	kubeconfig = flag.String("kubeconfig", "", "kubeconfig of the server to judge; without one, a standalone jobserver in this process")
 	profiles   = flag.String("profile", "api,node", "profiles to run, with commas between them")
 	groups     = flag.String("group", "batch/v1,batch.jobserver.dev/v1", "groups and versions to judge the server by, with commas between them")
+	lacks      = flag.String("lacks", "", "features that the server is known to lack, with commas between them")
 	pattern    = flag.String("tests", "", "regular expression for the names of tests; default: all with -kubeconfig, and those of one subject without")
 )
 
@@ -74,7 +76,16 @@ func TestConformance(t *testing.T) {
 }
 
 func judge(t *testing.T, profile suite.Profile, group schema.GroupVersion) {
-	run, err := suite.Begin(t.Context(), config, group, profile)
+	var missing []suite.Feature
+	if *lacks != "" {
+		for name := range strings.SplitSeq(*lacks, ",") {
+			if !slices.Contains(suite.Features(), suite.Feature(name)) {
+				t.Fatalf("-lacks: %q is none of %v", name, suite.Features())
+			}
+			missing = append(missing, suite.Feature(name))
+		}
+	}
+	run, err := suite.Begin(t.Context(), config, group, profile, missing...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ package reports
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,17 +54,32 @@ func outcomes(report suite.Report) map[string]suite.Outcome {
 	return all
 }
 
+// committed are the reports, with what README calls the servers.
+var committed = []struct {
+	file, server string
+	kubernetes   bool
+}{
+	{"kubernetes-1.37.yaml", "Kubernetes 1.37.2, `batch/v1`", true},
+	{"standalone-batch.yaml", "jobserver alone, `batch/v1`", false},
+	{"standalone-batch.jobserver.dev.yaml", "jobserver alone, `batch.jobserver.dev/v1`", false},
+	{"aggregated-batch.yaml", "jobserver in the place of a cluster's `batch/v1`", false},
+	{"aggregated-batch.jobserver.dev.yaml", "jobserver beside a cluster, `batch.jobserver.dev/v1`", false},
+}
+
 // TestReports: each report has all tests, and none that failed but those that Kubernetes is known to fail.
 func TestReports(t *testing.T) {
 	t.Parallel()
-	for file, kubernetes := range map[string]bool{
-		"kubernetes-1.37.yaml": true, "standalone-batch.yaml": false, "standalone-batch.jobserver.dev.yaml": false,
-	} {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) != len(committed) {
+		t.Errorf("there are the reports %v, %v; want %d", files, err, len(committed))
+	}
+	for _, of := range committed {
+		file, kubernetes := of.file, of.kubernetes
 		found := outcomes(read(t, file))
 		for _, test := range tests.All() {
 			switch outcome := found[test.Name]; {
 			case outcome == "":
-				t.Errorf("%s lacks %s: run make conformance and make conformance-kubernetes with UPDATE=1", file, test.Name)
+				t.Errorf("%s lacks %s: run make conformance, conformance-kubernetes and conformance-aggregated with UPDATE=1", file, test.Name)
 			case outcome == suite.Fail && !(kubernetes && test.UpstreamBug != ""):
 				t.Errorf("%s: %s fails", file, test.Name)
 			case outcome != suite.Fail && kubernetes && test.UpstreamBug != "":
@@ -79,7 +95,8 @@ func TestReports(t *testing.T) {
 
 var row = regexp.MustCompile("(?m)^\\| `([A-Za-z0-9]+/[A-Za-z0-9]+)` \\|")
 
-// TestDifferences: the tests of batch/v1 that Kubernetes and jobserver do not do alike are the rows of the page on compatibility.
+// TestDifferences: the tests that servers do not do alike are the rows of the page on compatibility: those of batch/v1 that Kubernetes and jobserver
+// don't, and those of our own group that jobserver alone and beside a cluster don't.
 func TestDifferences(t *testing.T) {
 	t.Parallel()
 	const page = "../../../docs/concepts/compatibility.md"
@@ -87,21 +104,43 @@ func TestDifferences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rows, differences []string
-	for _, match := range row.FindAllStringSubmatch(string(text), -1) {
-		rows = append(rows, match[1])
+	_, section, found := strings.Cut(string(text), "\n## Where the conformance reports differ\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	kube, own, split := strings.Cut(section, "\n### Our own group")
+	if !found || !split {
+		t.Fatalf("%s lacks the sections", page)
 	}
-	ours := outcomes(read(t, "standalone-batch.yaml"))
-	for name, outcome := range outcomes(read(t, "kubernetes-1.37.yaml")) {
-		if ours[name] != outcome {
-			differences = append(differences, name)
+	for _, of := range []struct {
+		section string
+		files   []string
+	}{
+		{kube, []string{"kubernetes-1.37.yaml", "standalone-batch.yaml", "aggregated-batch.yaml"}},
+		{own, []string{"standalone-batch.jobserver.dev.yaml", "aggregated-batch.jobserver.dev.yaml"}},
+	} {
+		var rows []string
+		for _, match := range row.FindAllStringSubmatch(of.section, -1) {
+			rows = append(rows, match[1])
+		}
+		slices.Sort(rows)
+		if want := differences(t, of.files[0], of.files[1:]...); !slices.Equal(rows, want) {
+			t.Errorf("the rows of %s are\n%s\nthe differences of %v are\n%s", page, strings.Join(rows, "\n"), of.files, strings.Join(want, "\n"))
 		}
 	}
-	slices.Sort(rows)
-	slices.Sort(differences)
-	if !slices.Equal(rows, differences) {
-		t.Errorf("the rows of %s are\n%s\nthe differences are\n%s", page, strings.Join(rows, "\n"), strings.Join(differences, "\n"))
+}
+
+// differences are the tests that have another outcome in one of the other files than in the first, in order.
+func differences(t *testing.T, first string, others ...string) (names []string) {
+	t.Helper()
+	for _, other := range others {
+		theirs := outcomes(read(t, other))
+		for name, outcome := range outcomes(read(t, first)) {
+			if theirs[name] != outcome {
+				names = append(names, name)
+			}
+		}
 	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // TestReadme: the table in README shows what the reports say.
@@ -111,11 +150,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, of := range []struct{ file, server string }{
-		{"kubernetes-1.37.yaml", "Kubernetes 1.37.2, `batch/v1`"},
-		{"standalone-batch.yaml", "jobserver alone, `batch/v1`"},
-		{"standalone-batch.jobserver.dev.yaml", "jobserver alone, `batch.jobserver.dev/v1`"},
-	} {
+	for _, of := range committed {
 		for _, run := range read(t, of.file).Runs {
 			want := fmt.Sprintf("| %s | %s | %d | %d | %d |\n", of.server, run.Profile, run.Summary.Passed, run.Summary.Failed, run.Summary.Skipped)
 			if !strings.Contains(string(text), want) {

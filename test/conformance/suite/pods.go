@@ -147,7 +147,8 @@ func (t *T) PatchStatus(pod corev1.Pod, change func(status *corev1.PodStatus)) {
 	}
 }
 
-// Bind binds Pods to a node that the suite plays the kubelet of. Bound Pods are deleted gracefully, others at once.
+// Bind binds Pods to a node that the suite plays the kubelet of. Bound Pods are deleted gracefully, others at once. It returns when the server's
+// cache has the Pods bound: an API server takes the grace period of a deletion from its cache, even where that turns out to be old.
 func (t *T) Bind(pods ...corev1.Pod) {
 	node, err := t.run.places.node(t.ctx)
 	t.Must(err)
@@ -159,7 +160,18 @@ func (t *T) Bind(pods ...corev1.Pod) {
 		if err != nil {
 			t.Fatalf("bind the Pod %q: %v", pod.Name, err)
 		}
+		t.waitCached(pod)
 	}
+}
+
+// waitCached waits until the server's cache has a Pod as the server's storage has it now.
+func (t *T) waitCached(pod corev1.Pod) {
+	stored, err := t.Kube.CoreV1().Pods(pod.Namespace).Get(t.ctx, pod.Name, metav1.GetOptions{})
+	t.Must(err)
+	t.Eventually("the server's cache has the Pod "+pod.Name, func() error {
+		_, err := t.Kube.CoreV1().Pods(pod.Namespace).Get(t.ctx, pod.Name, metav1.GetOptions{ResourceVersion: stored.ResourceVersion})
+		return err
+	})
 }
 
 // Start has Pods run, and be ready or not.

@@ -69,12 +69,12 @@ type Run struct {
 }
 
 // Begin connects to a server and prepares a run, as soon as the server answers and, for profile node, a node of it is ready. The
-// caller must Close the run.
-func Begin(ctx context.Context, config *rest.Config, groupVersion schema.GroupVersion, profile Profile) (*Run, error) {
+// features that it is said to lack it is not asked for. The caller must Close the run.
+func Begin(ctx context.Context, config *rest.Config, groupVersion schema.GroupVersion, profile Profile, lacks ...Feature) (*Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for {
-		target, err := Connect(ctx, config, groupVersion)
+		target, err := Connect(ctx, config, groupVersion, lacks...)
 		if err == nil {
 			var run *Run
 			if run, err = NewRun(ctx, target, profile); err == nil {

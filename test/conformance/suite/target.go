@@ -18,6 +18,7 @@ package suite
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -47,8 +48,9 @@ type Target struct {
 	kubernetes bool
 }
 
-// Connect finds out what the server that config leads to is and has. It fails where it doesn't serve Jobs through the group.
-func Connect(ctx context.Context, config *rest.Config, groupVersion schema.GroupVersion) (*Target, error) {
+// Connect finds out what the server that config leads to is and has; the features that it is said to lack, it has not. It fails where it
+// doesn't serve Jobs through the group.
+func Connect(ctx context.Context, config *rest.Config, groupVersion schema.GroupVersion, lacks ...Feature) (*Target, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
 	config.UserAgent = "jobserver-conformance"
@@ -77,7 +79,9 @@ func Connect(ctx context.Context, config *rest.Config, groupVersion schema.Group
 	if !served(kube.Discovery(), groupVersion, "jobs") {
 		return nil, fmt.Errorf("the server doesn't serve jobs in %s", groupVersion)
 	}
-	return target, target.probe(ctx, kube)
+	err = target.probe(ctx, kube)
+	target.features.Delete(lacks...)
+	return target, err
 }
 
 // probe fills in the features.
@@ -95,11 +99,13 @@ func (t *Target) probe(ctx context.Context, kube kubernetes.Interface) error {
 		served(api, schema.GroupVersion{Group: GroupJobserver, Version: "v1"}, "jobs"))
 	set(FeatureEviction, served(api, core, "pods/eviction"))
 	set(FeatureQuota, served(api, core, "resourcequotas"))
-	// All servers of Jobs that there are have one; a test of propagation fails where it is switched off.
-	set(FeatureGarbageCollector, true)
-	set(FeatureProtobuf, true)
-	// A standalone jobserver has Jobs and what they need; a cluster has Deployments too.
-	t.kubernetes = served(api, appsv1.SchemeGroupVersion, "deployments")
+	// All servers of Jobs are taken to have these, unless who judges one says that it lacks them: a test of propagation fails where the garbage
+	// collector is switched off.
+	for _, feature := range []Feature{FeatureGarbageCollector, FeatureProtobuf, FeatureAnyPod, FeatureUnmarkedPods} {
+		set(feature, true)
+	}
+	// A standalone jobserver has Jobs and what they need; a cluster has Deployments too, and may have the Jobs of another server.
+	t.kubernetes = served(api, appsv1.SchemeGroupVersion, "deployments") && !delegated(ctx, api, t.Jobs.GroupVersion())
 	t.accounts = served(api, core, "serviceaccounts")
 	nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -119,6 +125,18 @@ func isReadyNode(node corev1.Node) bool {
 func served(api discovery.DiscoveryInterface, groupVersion schema.GroupVersion, resource string) bool {
 	list, err := api.ServerResourcesForGroupVersion(groupVersion.String())
 	return err == nil && slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == resource })
+}
+
+// delegated tells whether a cluster has a group and version served by another server, to which a Service leads.
+func delegated(ctx context.Context, api discovery.DiscoveryInterface, groupVersion schema.GroupVersion) bool {
+	var registration struct {
+		Spec struct {
+			Service *struct{} `json:"service"`
+		} `json:"spec"`
+	}
+	path := "/apis/apiregistration.k8s.io/v1/apiservices/" + groupVersion.Version + "." + groupVersion.Group
+	answer, err := api.RESTClient().Get().AbsPath(path).SetHeader("Accept", "application/json").DoRaw(ctx)
+	return err == nil && json.Unmarshal(answer, &registration) == nil && registration.Spec.Service != nil
 }
 
 // Group is the group that the server is judged by.

@@ -56,7 +56,19 @@ const (
 	FeatureReadyNode Feature = "ReadyNode"
 	// FeatureProtobuf: Jobs are served as protobuf.
 	FeatureProtobuf Feature = "Protobuf"
+	// FeatureAnyPod: Jobs adopt any Pod that their selectors match. Beside a cluster's own Job controller, jobserver's looks at Pods with a label of its
+	// own alone.
+	FeatureAnyPod Feature = "AnyPod"
+	// FeatureUnmarkedPods: the Pods of Jobs have Kubernetes' labels and no others. Beside a cluster, those of jobserver's have one more.
+	FeatureUnmarkedPods Feature = "UnmarkedPods"
 )
+
+// Features returns all features.
+func Features() []Feature {
+	return []Feature{
+		FeatureBothGroups, FeatureEviction, FeatureGarbageCollector, FeatureQuota, FeatureReadyNode, FeatureProtobuf, FeatureAnyPod, FeatureUnmarkedPods,
+	}
+}
 
 // Test is one statement about Jobs, and the code that finds out whether it is true.
 type Test struct {

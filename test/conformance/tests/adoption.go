@@ -68,7 +68,8 @@ func init() {
 	app := map[string]string{"app": "adoption"}
 	subject("Adoption",
 		suite.Test{
-			Name: "FreePod", Description: "A Job adopts a Pod without owner that its selector matches, and tracks it.", Source: "reference B32 and B33",
+			Name: "FreePod", Description: "A Job adopts a Pod without owner that its selector matches, whatever made it, and tracks it.", Source: "reference B32 and B33",
+			Features: []suite.Feature{suite.FeatureAnyPod},
 			Run: func(t *suite.T) {
 				free := freePod(t, "free", app)
 				job := t.Create(newJob(selecting(app)))
@@ -83,9 +84,22 @@ func init() {
 			},
 		},
 		suite.Test{
+			Name: "LikePod", Description: "A Job adopts a Pod without owner that has all the labels of a Job's Pods and its selector matches, and tracks it.",
+			Source: "reference B32 and B33",
+			Run: func(t *suite.T) {
+				free := freePod(t, "free", likePods(t, app))
+				job := t.Create(newJob(selecting(app)))
+				t.WaitPod(free, "is adopted", func(pod *corev1.Pod) bool {
+					return pod != nil && isControlledBy(*pod, job) && ptr.Deref(metav1.GetControllerOf(pod).BlockOwnerDeletion, false) && isTracked(*pod)
+				})
+				t.Succeed(free)
+				suite.Equal(t, "succeeded", t.WaitComplete(job, "CompletionsReached").Status.Succeeded, 1)
+			},
+		},
+		suite.Test{
 			Name: "SucceededPod", Description: "A Pod that succeeded before it was adopted counts.", Source: "reference B20 and B35",
 			Run: func(t *suite.T) {
-				free := freePod(t, "free", app)
+				free := freePod(t, "free", likePods(t, app))
 				t.Succeed(free)
 				job := t.WaitComplete(t.Create(newJob(selecting(app))), "CompletionsReached")
 				suite.Equal(t, "succeeded", job.Status.Succeeded, 1)
@@ -99,7 +113,7 @@ func init() {
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(selecting(app), completions(2), parallelism(1)))
 				own := waitOf(t, app, 1)[0]
-				t.Succeed(freePod(t, "free", app))
+				t.Succeed(freePod(t, "free", likePods(t, app)))
 				t.WaitStatus(job, 1, 1, 0)
 				t.Succeed(own)
 				t.WaitComplete(job, "CompletionsReached")
@@ -124,7 +138,7 @@ func init() {
 		suite.Test{
 			Name: "SuspendedJob", Description: "A suspended Job adopts, too: a Pod that succeeded counts.", Source: "reference B32 and B36",
 			Run: func(t *suite.T) {
-				t.Succeed(freePod(t, "free", app))
+				t.Succeed(freePod(t, "free", likePods(t, app)))
 				t.WaitStatus(t.Create(newJob(selecting(app), suspended, completions(2))), 0, 1, 0)
 			},
 		},

@@ -18,6 +18,7 @@ package tests
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -54,6 +55,17 @@ func freePod(t *suite.T, name string, labels map[string]string) corev1.Pod {
 	made, err := t.Kube.CoreV1().Pods(t.Namespace()).Create(t.Context(), pod, metav1.CreateOptions{})
 	t.Must(err)
 	return *made
+}
+
+// likePods returns labels with all that the server marks the Pods of Jobs with besides: it takes a Pod with them for one of a Job. What that is, a Job shows that
+// selects its Pods by labels of its own.
+func likePods(t *suite.T, of map[string]string) map[string]string {
+	model := map[string]string{"model-of": "labels"}
+	t.Create(newJob(named("model"), selecting(model)))
+	marked := maps.Clone(waitOf(t, model, 1)[0].Labels)
+	delete(marked, "model-of")
+	maps.Copy(marked, of)
+	return marked
 }
 
 // getPod reads a Pod.
@@ -254,7 +266,8 @@ func init() {
 			Name: "TooMany", Description: "A Job with more succeeded Pods than completions is complete, and a warning tells of it.", Source: "reference 2.14",
 			Run: func(t *suite.T) {
 				labels := map[string]string{"app": "surplus"}
-				t.Succeed(freePod(t, "one", labels), freePod(t, "two", labels))
+				like := likePods(t, labels)
+				t.Succeed(freePod(t, "one", like), freePod(t, "two", like))
 				job := t.WaitComplete(t.Create(newJob(selecting(labels))), "CompletionsReached")
 				suite.Equal(t, "succeeded", job.Status.Succeeded, 2)
 				t.WaitEvent(job, "Warning", "TooManySucceededPods", "Too many succeeded pods running after completion count reached")

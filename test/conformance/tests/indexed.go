@@ -148,7 +148,7 @@ func init() {
 			Name: "ForeignPod", Description: "A Pod without index that an Indexed Job adopts is deleted, and counts for nothing.", Source: "reference B20 and B47",
 			Run: func(t *suite.T) {
 				labels := map[string]string{"app": "foreign"}
-				foreign := freePod(t, "foreign", labels)
+				foreign := freePod(t, "foreign", likePods(t, labels))
 				job := t.Create(newJob(indexed(2), selecting(labels)))
 				t.WaitPodGone(foreign)
 				t.Succeed(waitOf(t, labels, 2)...)

@@ -42,6 +42,21 @@ func made(name, description, source string, check func(t *suite.T, job *batchv1.
 	}}
 }
 
+// labelsOf are the labels that the Pods of a Job get, if it has no index and its Pod template no labels.
+func labelsOf(job *batchv1.Job) map[string]string {
+	uid := string(job.UID)
+	return map[string]string{
+		"job-name": job.Name, "controller-uid": uid,
+		"batch.kubernetes.io/job-name": job.Name, "batch.kubernetes.io/controller-uid": uid,
+	}
+}
+
+// needing is a test that holds only of servers that have a feature.
+func needing(feature suite.Feature, test suite.Test) suite.Test {
+	test.Features = append(test.Features, feature)
+	return test
+}
+
 // isTracked tells whether a Pod has the finalizer that keeps it until its Job has counted it. Beside a cluster's own Job controller
 // jobserver's has a name of its own.
 func isTracked(pod corev1.Pod) bool {
@@ -75,11 +90,22 @@ func init() {
 	subject("PodCreation",
 		made("Labels", "A Job's Pods have the labels job-name and controller-uid, with and without the prefix batch.kubernetes.io.",
 			"guide 10; reference 1.16", func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
-				uid := string(job.UID)
-				suite.Equal(t, "labels", pods[0].Labels, map[string]string{
-					"job-name": "job", "controller-uid": uid,
-					"batch.kubernetes.io/job-name": "job", "batch.kubernetes.io/controller-uid": uid,
-				})
+				for key, want := range labelsOf(job) {
+					suite.Equal(t, "label "+key, pods[0].Labels[key], want)
+				}
+			}),
+		needing(suite.FeatureUnmarkedPods, made("NoOtherLabels", "A Job's Pods have no labels but those, and those of the Pod template.", "reference 1.16",
+			func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
+				suite.Equal(t, "labels", pods[0].Labels, labelsOf(job))
+			})),
+		made("ReservedLabels", "All labels of a Job's Pods that users didn't ask for have a prefix of Kubernetes or jobserver, but for the two of old.",
+			"reference 1.16; API convention: labels that systems add have a prefix", func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
+				for key := range pods[0].Labels {
+					prefix, _, _ := strings.Cut(key, "/")
+					if !slices.Contains([]string{"job-name", "controller-uid", "batch.kubernetes.io", "batch.jobserver.dev"}, prefix) {
+						t.Errorf("the Pod has the label %s", key)
+					}
+				}
 			}),
 		made("TemplateMetadata", "A Job's Pods have the labels and annotations of the Pod template.", "guide 2; reference 1.16",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {

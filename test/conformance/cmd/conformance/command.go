@@ -44,6 +44,7 @@ var errNonconformant = errors.New("the server does not conform")
 type options struct {
 	kubeconfig, context string
 	profiles, groups    []string
+	lacks               []string
 	pattern             string
 	parallel            int
 	target              string
@@ -77,6 +78,8 @@ It needs the rights of an administrator: it creates namespaces, Jobs, Pods, and 
 	flags.StringSliceVar(&o.profiles, "profile", []string{string(suite.ProfileAPI)},
 		"Profiles to run: api (the suite plays the kubelet; needs no node) and node (Pods really run)")
 	flags.StringSliceVar(&o.groups, "group", []string{"batch/v1"}, "Groups and versions of Jobs to judge the server by: batch/v1, batch.jobserver.dev/v1")
+	flags.StringSliceVar(&o.lacks, "lacks", nil,
+		fmt.Sprintf("Features that the server is known to lack, although it seems to have them; tests that need one are skipped. They are %v", suite.Features()))
 	flags.StringVar(&o.pattern, "run", "", "Regular expression; only tests whose names match it are run")
 	flags.IntVar(&o.parallel, "parallel", 4*runtime.GOMAXPROCS(0), "How many tests run at a time")
 	flags.StringVar(&o.target, "name", "server", "Name of the server in reports")
@@ -164,6 +167,11 @@ func (o *options) plan() (plan []part, _ error) {
 	if err != nil {
 		return nil, fmt.Errorf("--run: %w", err)
 	}
+	for _, name := range o.lacks {
+		if !slices.Contains(suite.Features(), suite.Feature(name)) {
+			return nil, fmt.Errorf("--lacks: %q is none of %v", name, suite.Features())
+		}
+	}
 	if o.parallel < 1 {
 		return nil, fmt.Errorf("--parallel: %d is less than 1", o.parallel)
 	}
@@ -190,6 +198,14 @@ func (o *options) plan() (plan []part, _ error) {
 	return plan, nil
 }
 
+// missing are the features that the server is said to lack.
+func (o *options) missing() (features []suite.Feature) {
+	for _, name := range o.lacks {
+		features = append(features, suite.Feature(name))
+	}
+	return features
+}
+
 func list(out io.Writer, plan []part) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "PROFILE\tGROUP\tNAME\tSOURCE\tDESCRIPTION")
@@ -212,7 +228,7 @@ func (o *options) config() (*rest.Config, error) {
 }
 
 func (o *options) judge(ctx context.Context, config *rest.Config, part part, out io.Writer) (_ suite.RunReport, version string, err error) {
-	run, err := suite.Begin(ctx, config, part.group, part.profile)
+	run, err := suite.Begin(ctx, config, part.group, part.profile, o.missing()...)
 	if err != nil {
 		return suite.RunReport{}, "", err
 	}
