@@ -80,6 +80,11 @@ var importCases = []struct {
 	{folder: "pkg/nodeagent", imports: kubernetes + "/pkg/probe/http", refused: true},
 	{folder: "pkg/nodeagent/probe", imports: kubernetes + "/pkg/probe/http"},
 	{folder: "pkg/nodeagent/probe", imports: kubernetes + "/pkg/kubelet/types", refused: true},
+	{folder: "pkg/nodeagent/volumes", imports: kubernetes + "/pkg/kubelet/util/env"},
+	{folder: "pkg/nodeagent/volumes", imports: kubernetes + "/pkg/kubelet/types", refused: true},
+	{folder: "pkg/registry/coordination", imports: kubernetes + "/pkg/registry/coordination/lease"},
+	{folder: "pkg/registry/coordination", imports: kubernetes + "/pkg/registry/coordination/lease/storage", refused: true},
+	{folder: "pkg/registry/coordination", imports: kubernetes + "/pkg/apis/core/validation", refused: true},
 	{folder: "cmd/apiserver", imports: kubernetes + "/pkg/apis/core/install", refused: true},
 	{folder: "test/integration", imports: kubernetes + "/pkg/apis/batch", refused: true},
 }
