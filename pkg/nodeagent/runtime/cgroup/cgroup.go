@@ -94,7 +94,7 @@ func find(mounts, own, name string) *Cgroups {
 		}
 		if mount.kind == "cgroup2" {
 			home, err := mount.path(paths[""])
-			if err == nil && found.unified == nil && isWritable(mount.point) == nil {
+			if err == nil && found.unified == nil && isWritable(mount.point) == nil && takesProcesses(mount.point) {
 				found.unified = &place{folder: filepath.Join(mount.point, name), home: home}
 				found.unified.controllers = enableControllers(mount.point)
 			}
@@ -352,6 +352,11 @@ func isWritable(folder string) error {
 		return fmt.Errorf("%s can't be written: %w", folder, err)
 	}
 	return nil
+}
+
+// takesProcesses tells whether this process may move processes between the cgroups of version 2 below the folder.
+func takesProcesses(folder string) bool {
+	return !errors.Is(unix.Access(filepath.Join(folder, "cgroup.procs"), unix.W_OK), unix.EACCES)
 }
 
 func readWords(path string) []string {

@@ -53,6 +53,7 @@ const cgroupProcesses = "cgroup.procs"
 // placement puts the command into its cgroup. Its files are opened before the supervisor enters the command's view, where they may not be written.
 type placement struct {
 	unified     *os.File   // the folder, that the command is born in; nil: none
+	unifiedHome *os.File   // the one that this process is in; nil: it can't be opened
 	enter, home []*os.File // of the legacy folders
 }
 
@@ -66,6 +67,7 @@ func (c *Cgroup) open() (*placement, error) {
 				return placed, fmt.Errorf("open cgroup: %w", err)
 			}
 			placed.unified = file
+			placed.unifiedHome, _ = os.OpenFile(c.Home[i], oPath|syscall.O_DIRECTORY, 0) // only needed where the kernel refuses
 			continue
 		}
 		enter, err := os.OpenFile(join(folder, cgroupProcesses), os.O_WRONLY, 0)
@@ -83,7 +85,7 @@ func (c *Cgroup) open() (*placement, error) {
 }
 
 func (p *placement) close() {
-	for _, file := range append(append(p.enter, p.home...), p.unified) {
+	for _, file := range append(append(p.enter, p.home...), p.unified, p.unifiedHome) {
 		if file != nil {
 			_ = file.Close()
 		}
@@ -91,7 +93,7 @@ func (p *placement) close() {
 }
 
 // fork calls fork, which makes a child with attributes, so that the child is in the cgroup from its first instruction on. Hierarchies of version 1 can't have a child
-// born elsewhere: this process goes there and comes back.
+// born elsewhere: this process goes there and comes back. It does so too where a kernel refuses that in version 2.
 func (p *placement) fork(attributes *syscall.SysProcAttr, fork func() (int, error)) (int, error) {
 	defer func() {
 		for _, file := range p.home {
@@ -104,10 +106,43 @@ func (p *placement) fork(attributes *syscall.SysProcAttr, fork func() (int, erro
 			return 0, fmt.Errorf("enter cgroup: %w", err)
 		}
 	}
-	if p.unified != nil {
-		attributes.UseCgroupFD, attributes.CgroupFD = true, int(p.unified.Fd())
+	if p.unified == nil {
+		return fork()
 	}
+	attributes.UseCgroupFD, attributes.CgroupFD = true, int(p.unified.Fd())
+	pid, err := fork()
+	if err == nil || p.unifiedHome == nil || !mayBeRefusal(err) {
+		return pid, err
+	}
+	// Nothing was run. Where it was the command that couldn't be, the second try says so again.
+	attributes.UseCgroupFD = false
+	if err := enterUnified(p.unified); err != nil {
+		return 0, fmt.Errorf("enter cgroup: %w", err)
+	}
+	defer func() { _ = enterUnified(p.unifiedHome) }()
 	return fork()
+}
+
+// mayBeRefusal tells whether the error may be that of a kernel or sandbox that has no clone3 or won't have a child born in another cgroup. Each of them may be the
+// command's own as well.
+func mayBeRefusal(err error) bool {
+	for _, refusal := range []error{syscall.ENOSYS, syscall.EPERM, syscall.EACCES, syscall.EINVAL, syscall.E2BIG, syscall.EBUSY, syscall.EOPNOTSUPP} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
+// enterUnified moves this process into a cgroup of version 2.
+func enterUnified(folder *os.File) error {
+	fd, err := syscall.Openat(int(folder.Fd()), cgroupProcesses, syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	_, err = syscall.Write(fd, []byte("0"))
+	return err
 }
 
 // oomKills is how many processes the kernel has killed for want of memory within the cgroup's limit.
@@ -174,8 +209,8 @@ func killCgroup(folder string) {
 		return
 	}
 	for _, field := range bytes.Fields(data) {
-		// 0 stands for a process of another PID namespace: it would be our own group.
-		if pid, err := strconv.Atoi(string(field)); err == nil && pid > 0 {
+		// 0 stands for a process of another PID namespace: it would be our own group. A supervisor that couldn't go home still has to write its record.
+		if pid, err := strconv.Atoi(string(field)); err == nil && pid > 0 && pid != os.Getpid() {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
