@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,7 @@ type Stage struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
+	told   atomic.Bool // err was returned by Err
 }
 
 // Run runs f on a goroutine of its own.
@@ -75,20 +77,21 @@ func RunAll(ctx context.Context, name string, parts map[string]Part, ready func(
 // Ended is closed once the stage has.
 func (r *Stage) Ended() <-chan struct{} { return r.done }
 
-// Err is the error of a stage that ended without being stopped. It must only be called once Ended is closed.
+// Err is the error of a stage that ended without being stopped. It must only be called once Ended is closed. Stop does not return it again.
 func (r *Stage) Err() error {
+	r.told.Store(true)
 	if r.err != nil {
 		return fmt.Errorf("%s ended: %w", r.name, r.err)
 	}
 	return fmt.Errorf("%s ended", r.name)
 }
 
-// Stop ends the stage and waits for it, though not for longer than timeout, which is an error.
+// Stop ends the stage and waits for it, though not for longer than timeout, which is an error. So is one that the stage ended with, and that nobody knows yet.
 func (r *Stage) Stop(timeout time.Duration) error {
 	r.cancel()
 	select {
 	case <-r.done:
-		if r.err != nil && !errors.Is(r.err, context.Canceled) {
+		if r.err != nil && !errors.Is(r.err, context.Canceled) && !r.told.Load() {
 			return fmt.Errorf("stop %s: %w", r.name, r.err)
 		}
 		return nil
