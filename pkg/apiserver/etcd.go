@@ -17,6 +17,7 @@ limitations under the License.
 package apiserver
 
 import (
+	"crypto/tls"
 	"fmt"
 	"path"
 	"time"
@@ -86,6 +87,19 @@ func (e Etcd) storageConfig() *storagebackend.Config {
 	return config
 }
 
+// TLS is what a client shows and trusts; nil where no files are named. The certificate is read again for each connection, so that it can be exchanged; the authorities
+// are not.
+func (e Etcd) TLS() (*tls.Config, error) {
+	if e.CAFile == "" && e.CertFile == "" {
+		return nil, nil
+	}
+	config, err := transport.TLSInfo{TrustedCAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile}.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("load the certificates for etcd: %w", err)
+	}
+	return config, nil
+}
+
 // Client returns a client. It connects when it is used; the caller closes it.
 func (e Etcd) Client() (*clientv3.Client, error) {
 	config := clientv3.Config{
@@ -96,12 +110,9 @@ func (e Etcd) Client() (*clientv3.Client, error) {
 		PermitWithoutStream:  true,
 		Logger:               zap.NewNop(), // errors are returned
 	}
-	if e.CAFile != "" || e.CertFile != "" {
-		tls, err := transport.TLSInfo{TrustedCAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile}.ClientConfig()
-		if err != nil {
-			return nil, fmt.Errorf("load the certificates for etcd: %w", err)
-		}
-		config.TLS = tls
+	var err error
+	if config.TLS, err = e.TLS(); err != nil {
+		return nil, err
 	}
 	client, err := clientv3.New(config)
 	if err != nil {

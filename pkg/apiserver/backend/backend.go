@@ -80,6 +80,10 @@ func Open(ctx context.Context, store apiserver.Etcd, dir string) (_ *Backend, er
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
+		// The client does not say why there is no connection.
+		if reason := diagnose(store); reason != nil {
+			err = fmt.Errorf("%w: %w", err, reason)
+		}
 		return nil, fmt.Errorf("reach etcd at %s: %w", strings.Join(store.Servers, ", "), err)
 	}
 	return b, nil
