@@ -32,6 +32,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/farewell"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/outage"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/quota"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
@@ -48,11 +49,11 @@ func newAdmission() *genericoptions.AdmissionOptions {
 }
 
 // newConfig puts the API server's configuration together. The certificate is served where the options name no files of one.
-func newConfig(options Options, cluster *host, store *backend.Backend, monitor *outage.Monitor) (*apiserver.Config, error) {
+func newConfig(options Options, cluster *host, store *backend.Backend, monitor *outage.Monitor, clients *farewell.Farewell) (*apiserver.Config, error) {
 	config := apiserver.NewConfig()
 	buildHandlers := config.Generic.BuildHandlerChainFunc
 	config.Generic.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
-		return monitor.Filter(buildHandlers(api, c))
+		return clients.Filter(monitor.Filter(buildHandlers(api, c)))
 	}
 	generic := &config.Generic.Config
 	if err := apiserver.WithEtcd(generic, store.Store); err != nil {

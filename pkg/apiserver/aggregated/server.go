@@ -38,6 +38,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/certificates"
+	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/farewell"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/lineage"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/outage"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/registration"
@@ -64,6 +65,7 @@ type Server struct {
 	backend *backend.Backend
 	keeper  *certificates.Keeper
 	room    *waitingroom.Room
+	clients *farewell.Farewell
 	upkeep  *stage.Stage
 	api     *stage.Stage
 	parts   *stage.Stage
@@ -111,7 +113,10 @@ func (s *Server) listen(options *Options) error {
 		return errors.Join(err, listener.Close())
 	}
 	s.address = listener.Addr().String()
-	options.Serving.Listener = s.room.Next()
+	if s.clients, err = farewell.New(options.Serving.HTTP2MaxStreamsPerConnection); err != nil {
+		return err
+	}
+	options.Serving.Listener = s.clients.Listen(s.room.Next())
 	files := options.Serving.ServerCert.CertKey
 	s.room.Show(func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
@@ -200,7 +205,7 @@ func (s *Server) serve(ctx context.Context, options Options, cluster *host, data
 	if err != nil {
 		return err
 	}
-	config, err := newConfig(options, cluster, s.backend, monitor)
+	config, err := newConfig(options, cluster, s.backend, monitor, s.clients)
 	if err != nil {
 		return err
 	}
@@ -354,13 +359,15 @@ func (s *Server) upkeepEnded() <-chan struct{} {
 	return s.upkeep.Ended()
 }
 
-// Stop stops the parts from the top down: controllers first, so that none sees the API go; the API; etcd last, when nobody writes any more.
+// Stop stops the parts from the top down: controllers first, so that none sees the API go; the API, once its clients have gone elsewhere; etcd last, when nobody
+// writes any more.
 func (s *Server) Stop() error {
 	var errs []error
 	if s.parts != nil {
 		errs = append(errs, s.parts.Stop(stopParts))
 	}
 	if s.api != nil {
+		s.clients.Say()
 		errs = append(errs, s.api.Stop(stopAPI))
 	}
 	if s.upkeep != nil {
