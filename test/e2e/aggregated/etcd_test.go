@@ -31,16 +31,27 @@ import (
 type etcdMembers struct {
 	members []*cluster.Process
 	clients []string
+	pki     *etcdPKI // nil: without TLS
 }
 
-// startEtcd starts an etcd cluster, which ends with the test.
+// startEtcd starts an etcd cluster, which ends with the test. Clients come without TLS.
 func startEtcd(t *testing.T, count int) *etcdMembers {
 	t.Helper()
-	e := &etcdMembers{}
+	return startEtcdWith(t, count, nil)
+}
+
+// startEtcdWith is startEtcd for clients that come over mutual TLS, unless pki is nil.
+func startEtcdWith(t *testing.T, count int, pki *etcdPKI) *etcdMembers {
+	t.Helper()
+	e := &etcdMembers{pki: pki}
+	scheme := "http"
+	if pki != nil {
+		scheme = "https"
+	}
 	var peers, initial []string
 	for i := range count {
 		client, peer := mustFreePort(t), mustFreePort(t)
-		e.clients = append(e.clients, fmt.Sprintf("http://127.0.0.1:%d", client))
+		e.clients = append(e.clients, fmt.Sprintf("%s://127.0.0.1:%d", scheme, client))
 		peers = append(peers, fmt.Sprintf("http://127.0.0.1:%d", peer))
 		initial = append(initial, fmt.Sprintf("m%d=%s", i, peers[i]))
 	}
@@ -56,6 +67,9 @@ func startEtcd(t *testing.T, count int) *etcdMembers {
 				"--initial-cluster=" + strings.Join(initial, ","),
 			},
 		})
+		if pki != nil {
+			e.members[i].Args = append(e.members[i].Args, pki.serverArgs()...)
+		}
 		t.Cleanup(func() {
 			if err := e.members[i].Kill(); err != nil {
 				t.Error(err)
@@ -79,6 +93,9 @@ func (e *etcdMembers) start(t *testing.T, i int) {
 func (e *etcdMembers) waitHealthy(t *testing.T, i int) {
 	t.Helper()
 	client := http.Client{Timeout: 5 * time.Second}
+	if e.pki != nil {
+		client.Transport = e.pki.transport(t)
+	}
 	eventually(t, waitLong, func() string {
 		response, err := client.Get(e.clients[i] + "/health")
 		if err != nil {
@@ -94,6 +111,15 @@ func (e *etcdMembers) waitHealthy(t *testing.T, i int) {
 
 // flag is the flag by which the server uses this etcd.
 func (e *etcdMembers) flag() string { return "--etcd-servers=" + strings.Join(e.clients, ",") }
+
+// flags are flag and those for what has to be shown and trusted.
+func (e *etcdMembers) flags() []string {
+	flags := []string{e.flag()}
+	if e.pki != nil {
+		flags = append(flags, e.pki.clientArgs()...)
+	}
+	return flags
+}
 
 func mustFreePort(t *testing.T) int {
 	t.Helper()

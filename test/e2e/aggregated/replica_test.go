@@ -52,14 +52,7 @@ func (in *installation) startReplicas(count int, args []string) error {
 				return err
 			}
 		}
-		name := fmt.Sprintf("server-%d", i)
-		made := &replica{port: port, Process: &cluster.Process{
-			Name: name, Path: *apiserverPath, LogPath: filepath.Join(in.dir, name+".log"),
-			Args: append([]string{
-				"--kubeconfig", kubeconfig, "--data-dir", filepath.Join(in.dir, name), "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(port),
-				"--service-port", strconv.Itoa(in.servicePort),
-			}, args...),
-		}}
+		made := in.newReplica(i, port, kubeconfig, args)
 		in.replicas = append(in.replicas, made)
 		addresses = append(addresses, made.address())
 	}
@@ -72,6 +65,18 @@ func (in *installation) startReplicas(count int, args []string) error {
 		}
 	}
 	return nil
+}
+
+// newReplica is a server that has not been started.
+func (in *installation) newReplica(number, port int, kubeconfig string, args []string) *replica {
+	name := fmt.Sprintf("server-%d", number)
+	return &replica{port: port, Process: &cluster.Process{
+		Name: name, Path: *apiserverPath, LogPath: filepath.Join(in.dir, name+".log"),
+		Args: append([]string{
+			"--kubeconfig", kubeconfig, "--data-dir", filepath.Join(in.dir, name), "--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(port),
+			"--service-port", strconv.Itoa(in.servicePort),
+		}, args...),
+	}}
 }
 
 func (r *replica) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)) }
