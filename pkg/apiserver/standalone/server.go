@@ -81,6 +81,9 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := enableFeatures(); err != nil {
+		return nil, err
+	}
 	s := &Server{}
 	defer func() {
 		if err != nil {
