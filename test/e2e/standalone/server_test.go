@@ -18,6 +18,7 @@ package standalone
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -43,6 +44,9 @@ type server struct {
 	dataDir string
 	port    int
 	flags   []string // beside those that every server gets
+	// binary is the server's, and user whom it runs as; zero values: as the tests are told, and whom they run as.
+	binary  string
+	user    *syscall.Credential
 	running *process // nil while it does not run
 }
 
@@ -86,7 +90,11 @@ func (s *server) args() []string {
 
 // start starts the server and returns when it is ready.
 func (s *server) start() error {
-	p, err := startProcess(*apiserverPath, "", s.args()...)
+	command := exec.Command(cmp.Or(s.binary, *apiserverPath), s.args()...)
+	if s.user != nil {
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: s.user}
+	}
+	p, err := startCommand(command, "")
 	if err != nil {
 		return err
 	}
