@@ -18,7 +18,7 @@ package doctor
 
 import (
 	"encoding/json"
-	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -35,7 +35,6 @@ const (
 // judgeDelegated judges a request of somebody whose rights our server has to ask the cluster for, and who has them.
 func judgeDelegated(options Options, facts Facts) Finding {
 	response := facts.Delegated
-	logs := fmt.Sprintf("kubectl logs -n %s -l app.kubernetes.io/name=jobserver", options.Namespace)
 	switch {
 	case facts.Discovery.Code != 200:
 		return unknown("the request above failed already")
@@ -46,10 +45,11 @@ func judgeDelegated(options Options, facts Facts) Finding {
 	case response.Code == 403 && isImpersonation(response.Body):
 		return unknown("this kubeconfig may not impersonate the garbage collector: %s", message(response.Body))
 	case response.Code == 401, response.Code == 403:
-		return bad("kubectl apply -k the overlay that was installed: it binds system:auth-delegator; "+logs,
-			"our server refuses the cluster's garbage collector (%d), whom the cluster allows everything: %s", response.Code, message(response.Body))
+		return bad(grantRights(options, facts), "our server refuses the cluster's garbage collector (%d), whom the cluster allows everything: %s", response.Code, message(response.Body))
+	case strings.Contains(response.Body, "subjectaccessreviews"):
+		return bad(grantRights(options, facts), "our server may not ask the cluster what callers may do (%d): %s", response.Code, message(response.Body))
 	default:
-		return bad(logs, "a list of Jobs is answered with %d: %s", response.Code, message(response.Body))
+		return bad(advise("%s", readLog(options)), "a list of Jobs is answered with %d: %s", response.Code, message(response.Body))
 	}
 }
 
@@ -86,5 +86,5 @@ func judgeData(_ Options, facts Facts) Finding {
 	if data[refusedKey] == "" {
 		return good("the data in etcd is what the cluster has seen last")
 	}
-	return bad("bring the right data back, or accept this (docs/operations/backup.md says what that means):\n"+data[acceptKey], "our server refuses to serve: %s", data[refusedKey])
+	return bad(mend(data[acceptKey]).noting("that accepts the data, for good: docs/operations/backup.md says what it means. Or bring the right data back"), "our server refuses to serve: %s", data[refusedKey])
 }

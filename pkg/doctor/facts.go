@@ -38,7 +38,13 @@ type Facts struct {
 	APIService Answer[*apiregistrationv1.APIService]
 	Service    Answer[*corev1.Service]
 	Slices     Answer[[]discoveryv1.EndpointSlice]
-	Pods       Answer[[]corev1.Pod]
+	// Pods are those that the Service selects.
+	Pods Answer[[]corev1.Pod]
+	// Workloads are what makes the server's Pods. There need not be any: the server can run outside of the cluster.
+	Workloads Answer[[]Workload]
+
+	// Authorities are the certificates, in PEM, by which the server says that its own can be checked.
+	Authorities Answer[[]byte]
 
 	// Handshake is the certificate that the server shows, where this machine reaches it.
 	Handshake Answer[[]*x509.Certificate]
@@ -58,6 +64,16 @@ type Facts struct {
 	Data Answer[*corev1.ConfigMap]
 	// Readyz is the answer of our health endpoint, through the cluster's proxy or straight.
 	Readyz Response
+}
+
+// Workload is a Deployment or StatefulSet of the server.
+type Workload struct {
+	// Kind is that of kubectl's TYPE/NAME: deployment or statefulset.
+	Kind, Name string
+	Replicas   int32
+	// Args are those of its containers, Labels those of its Pods.
+	Args   []string
+	Labels map[string]string
 }
 
 // Answer is a value, or why there is none.

@@ -35,7 +35,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	apiregistrationclient "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset/typed/apiregistration/v1"
+	"k8s.io/utils/ptr"
 )
 
 const (
@@ -56,6 +58,8 @@ type gatherer struct {
 func gather(ctx context.Context, options Options) (Facts, error) {
 	config := rest.CopyConfig(options.Cluster)
 	config.Timeout = requestTimeout
+	// Some sixty requests, one after the other, and then none: at the default rate they would take ten seconds.
+	config.QPS = -1
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return Facts{}, err
@@ -75,6 +79,7 @@ func gather(ctx context.Context, options Options) (Facts, error) {
 		return facts, nil
 	}
 	g.registration(ctx, &facts)
+	g.workloads(ctx, &facts)
 	g.serving(ctx, &facts)
 	g.rights(ctx, &facts)
 	facts.Discovery = g.get(ctx, "/apis/"+options.GroupVersion.String())
@@ -103,15 +108,48 @@ func (g *gatherer) registration(ctx context.Context, facts *Facts) {
 	facts.FrontProxy.Value, facts.FrontProxy.Err = g.kube.CoreV1().ConfigMaps(authenticationNamespace).Get(ctx, authenticationConfig, metav1.GetOptions{})
 }
 
+// workloads finds what makes the server's Pods.
+func (g *gatherer) workloads(ctx context.Context, facts *Facts) {
+	ours := metav1.ListOptions{LabelSelector: workloadLabel}
+	add := func(kind, name string, replicas *int32, template corev1.PodTemplateSpec) {
+		workload := Workload{Kind: kind, Name: name, Replicas: ptr.Deref(replicas, 1), Labels: template.Labels}
+		for _, container := range template.Spec.Containers {
+			workload.Args = append(workload.Args, container.Args...)
+		}
+		facts.Workloads.Value = append(facts.Workloads.Value, workload)
+	}
+	deployments, err := g.kube.AppsV1().Deployments(g.options.Namespace).List(ctx, ours)
+	if err != nil {
+		facts.Workloads.Err = err
+		return
+	}
+	for _, deployment := range deployments.Items {
+		add("deployment", deployment.Name, deployment.Spec.Replicas, deployment.Spec.Template)
+	}
+	statefulSets, err := g.kube.AppsV1().StatefulSets(g.options.Namespace).List(ctx, ours)
+	if err != nil {
+		facts.Workloads.Err = err
+		return
+	}
+	for _, set := range statefulSets.Items {
+		add("statefulset", set.Name, set.Spec.Replicas, set.Spec.Template)
+	}
+}
+
 // serving looks for the server from the Service on.
 func (g *gatherer) serving(ctx context.Context, facts *Facts) {
 	errNoService := errors.New("no service is registered")
-	facts.Service.Err, facts.Handshake.Err, facts.Readyz.Err, facts.Data.Err = errNoService, errNoService, errNoService, errNoService
+	facts.Service.Err, facts.Handshake.Err, facts.Readyz.Err = errNoService, errNoService, errNoService
+	facts.Data.Err, facts.Authorities.Err = errNoService, errNoService
 	if facts.APIService.Err != nil || facts.APIService.Value.Spec.Service == nil {
 		return
 	}
 	reference := facts.APIService.Value.Spec.Service
 	facts.Data.Value, facts.Data.Err = g.kube.CoreV1().ConfigMaps(reference.Namespace).Get(ctx, reference.Name+dataSuffix, metav1.GetOptions{})
+	secret, err := g.kube.CoreV1().Secrets(reference.Namespace).Get(ctx, reference.Name+certificatesSuffix, metav1.GetOptions{})
+	if facts.Authorities.Err = err; err == nil {
+		facts.Authorities.Value = secret.Data[authoritiesKey] // the keys in it are nobody's business
+	}
 	facts.Service.Value, facts.Service.Err = g.kube.CoreV1().Services(reference.Namespace).Get(ctx, reference.Name, metav1.GetOptions{})
 	if facts.Service.Err != nil {
 		return
@@ -127,13 +165,15 @@ func (g *gatherer) serving(ctx context.Context, facts *Facts) {
 			facts.Pods.Value = pods.Items
 		}
 	}
-	port := int32(443)
-	if reference.Port != nil {
-		port = *reference.Port
-	}
+	port := registeredPort(reference)
 	address := serviceAddress(service, port)
 	facts.Handshake.Value, facts.Handshake.Err = handshake(ctx, address)
 	facts.Readyz = g.readyz(ctx, service, port, address)
+}
+
+// registeredPort is the Service's port that the cluster's API server calls.
+func registeredPort(reference *apiregistrationv1.ServiceReference) int32 {
+	return ptr.Deref(reference.Port, 443)
 }
 
 // serviceAddress is where a machine in the cluster's network reaches the Service.

@@ -18,8 +18,10 @@ package doctor
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,9 +64,16 @@ func healthy(t *testing.T) Facts {
 		}},
 		Service: Answer[*corev1.Service]{Value: &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "jobserver-system", Name: "jobserver"},
-			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443}}},
+			Spec: corev1.ServiceSpec{
+				ClusterIP: "10.96.0.9", Selector: map[string]string{"app.kubernetes.io/name": "jobserver"}, Ports: []corev1.ServicePort{{Name: "https", Port: 443}},
+			},
 		}},
+		Workloads: Answer[[]Workload]{Value: []Workload{{
+			Kind: "statefulset", Name: "jobserver", Replicas: 1, Labels: map[string]string{"app.kubernetes.io/name": "jobserver"},
+		}}},
+		Authorities: Answer[[]byte]{Value: bundle},
 		Slices: Answer[[]discoveryv1.EndpointSlice]{Value: []discoveryv1.EndpointSlice{{
+			Ports:     []discoveryv1.EndpointPort{{Name: ptr.To("https"), Port: ptr.To[int32](8443)}},
 			Endpoints: []discoveryv1.Endpoint{{Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
 		}}},
 		Handshake:  Answer[[]*x509.Certificate]{Value: chain},
@@ -85,10 +94,15 @@ func healthy(t *testing.T) Facts {
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	for _, finding := range judge(options, healthy(t)) {
-		if finding.Verdict != Good || finding.Mend != "" {
+		if finding.Verdict != Good || finding.cured() != "" {
 			t.Errorf("%s: %+v", finding.Link, finding)
 		}
 	}
+}
+
+// cured is all that a finding says on what mends it.
+func (f Finding) cured() string {
+	return strings.TrimSpace(strings.Join(append(slices.Clone(f.Mend), f.Advice), "\n"))
 }
 
 func notFound(resource string) error {
@@ -114,10 +128,10 @@ func TestJudge(t *testing.T) {
 			func(_ *testing.T, f *Facts) {
 				f.APIService = Answer[*apiregistrationv1.APIService]{Err: notFound("apiservices")}
 				f.Service.Err, f.Handshake.Err, f.Readyz.Err, f.Data.Err = errors.New("-"), errors.New("-"), errors.New("-"), errors.New("-")
-				f.Discovery.Code = 404
+				f.Discovery = Response{Code: 404, Date: now}
 			},
 			map[string]verdict{
-				"APIService": {Bad, "v1.batch.jobserver.dev is not registered", "kubectl apply -k"}, "caBundle": {Unknown, "", ""}, "service": {Unknown, "", ""},
+				"APIService": {Bad, "v1.batch.jobserver.dev is not registered", "kubectl create -f artifacts/kustomize/base/apiservice.yaml"}, "caBundle": {Unknown, "", ""}, "service": {Unknown, "", ""},
 				"endpoints": {Unknown, "", ""}, "certificate": {Unknown, "", ""}, "availability": {Unknown, "", ""}, "data": {Unknown, "", ""},
 				"request": {Bad, "404", "APIService"}, "delegated call": {Unknown, "", ""}, "health and etcd": {Unknown, "", ""},
 			},
@@ -132,7 +146,7 @@ func TestJudge(t *testing.T) {
 		},
 		"no bundle": {
 			func(_ *testing.T, f *Facts) { f.APIService.Value.Spec.CABundle = nil },
-			map[string]verdict{"caBundle": {Bad, "no caBundle", "rollout restart"}, "certificate": {Bad, "unknown authority", ""}},
+			map[string]verdict{"caBundle": {Bad, "no caBundle", "get secret -n jobserver-system jobserver-certificates"}, "certificate": {Bad, "unknown authority", "get secret"}},
 		},
 		"bundle is no PEM": {
 			func(_ *testing.T, f *Facts) { f.APIService.Value.Spec.CABundle = []byte("junk") },
@@ -148,7 +162,41 @@ func TestJudge(t *testing.T) {
 			func(t *testing.T, f *Facts) {
 				f.Handshake.Value, f.APIService.Value.Spec.CABundle = issue(t, "other.svc", now.Add(90*24*time.Hour))
 			},
-			map[string]verdict{"certificate": {Bad, "not jobserver.jobserver-system.svc", ""}},
+			map[string]verdict{"certificate": {Bad, "not jobserver.jobserver-system.svc", "issued for jobserver.jobserver-system.svc"}},
+		},
+		"bundle of somebody else": {
+			func(t *testing.T, f *Facts) {
+				_, f.APIService.Value.Spec.CABundle = issue(t, "jobserver.jobserver-system.svc", now.Add(90*24*time.Hour))
+			},
+			map[string]verdict{"certificate": {Bad, "unknown authority", "get secret -n jobserver-system jobserver-certificates"}},
+		},
+		"bundle of somebody else, server out of sight": {
+			func(t *testing.T, f *Facts) {
+				_, f.APIService.Value.Spec.CABundle = issue(t, "jobserver.jobserver-system.svc", now.Add(90*24*time.Hour))
+				f.Handshake.Err = errors.New("no route")
+			},
+			map[string]verdict{"caBundle": {Bad, "not what the server's certificates are checked by", "get secret"}, "certificate": {Unknown, "no route", ""}},
+		},
+		"bundle of whoever makes the files": {
+			func(t *testing.T, f *Facts) {
+				_, f.APIService.Value.Spec.CABundle = issue(t, "jobserver.jobserver-system.svc", now.Add(90*24*time.Hour))
+				f.Handshake.Err, f.Workloads.Value[0].Args = errors.New("no route"), []string{"--tls-cert-file=/etc/tls.crt"}
+			},
+			map[string]verdict{"certificate": {Unknown, "no route", ""}},
+		},
+		"no bundle from whoever makes the files": {
+			func(_ *testing.T, f *Facts) {
+				f.APIService.Value.Spec.CABundle, f.Authorities.Value = nil, nil
+				f.Workloads.Value[0].Args = []string{"--tls-cert-file=/etc/tls.crt"}
+			},
+			map[string]verdict{"caBundle": {Bad, "no caBundle", "cert-manager"}, "certificate": {Bad, "unknown authority", "--tls-cert-file"}},
+		},
+		"it starts, and waits for the cluster": {
+			func(t *testing.T, f *Facts) {
+				f.Handshake.Value, _ = issue(t, "jobserver-starting", now.Add(90*24*time.Hour))
+				f.Readyz = Response{Code: 503, Body: "[-]start waiting for the cluster's API server\nreadyz check failed\n"}
+			},
+			map[string]verdict{"certificate": {Unknown, "starting", ""}, "health and etcd": {Bad, "waiting for the cluster's API server", "kubectl auth reconcile"}},
 		},
 		"server out of sight": {
 			func(_ *testing.T, f *Facts) {
@@ -157,8 +205,11 @@ func TestJudge(t *testing.T) {
 			map[string]verdict{"certificate": {Unknown, "no route", ""}, "health and etcd": {Unknown, "no route", ""}},
 		},
 		"no such port": {
-			func(_ *testing.T, f *Facts) { f.Service.Value.Spec.Ports[0].Port = 8443 },
-			map[string]verdict{"service": {Bad, "no port 443", "kubectl patch apiservice"}},
+			func(_ *testing.T, f *Facts) { f.Service.Value.Spec.Ports[0] = corev1.ServicePort{Port: 8443} },
+			map[string]verdict{
+				"service":   {Bad, "no port 443", `kubectl patch apiservice v1.batch.jobserver.dev --type=merge -p '{"spec":{"service":{"port":8443}}}'`},
+				"endpoints": {Bad, "no such port", "see the link of the service"},
+			},
 		},
 		"image can't be pulled": {
 			func(_ *testing.T, f *Facts) {
@@ -170,8 +221,29 @@ func TestJudge(t *testing.T) {
 			map[string]verdict{"endpoints": {Bad, "jobserver-0: ImagePullBackOff", "describe pods"}},
 		},
 		"scaled to nothing": {
+			func(_ *testing.T, f *Facts) { f.Slices.Value, f.Workloads.Value[0].Replicas = nil, 0 },
+			map[string]verdict{"endpoints": {Bad, "scaled to 0", "kubectl scale -n jobserver-system statefulset/jobserver --replicas=1"}},
+		},
+		"nobody makes Pods": {
+			func(_ *testing.T, f *Facts) { f.Slices.Value, f.Workloads.Value = nil, nil },
+			map[string]verdict{"endpoints": {Bad, "nor a Deployment", "kubectl apply -k artifacts/kustomize/overlays/embedded-etcd"}},
+		},
+		"Pods are not made": {
 			func(_ *testing.T, f *Facts) { f.Slices.Value = nil },
-			map[string]verdict{"endpoints": {Bad, "no Pod", "scale up"}},
+			map[string]verdict{"endpoints": {Bad, "is to have 1", "kubectl describe -n jobserver-system statefulset/jobserver"}},
+		},
+		"selector of others": {
+			func(_ *testing.T, f *Facts) {
+				f.Slices.Value, f.Service.Value.Spec.Selector = nil, map[string]string{"app": "other"}
+			},
+			map[string]verdict{"endpoints": {
+				Bad, `selects Pods with "app=other"`,
+				`kubectl patch service -n jobserver-system jobserver --type=json -p '[{"op":"add","path":"/spec/selector","value":{"app.kubernetes.io/name":"jobserver"}}]'`,
+			}},
+		},
+		"target port of others": {
+			func(_ *testing.T, f *Facts) { f.Slices.Value[0].Ports = nil },
+			map[string]verdict{"endpoints": {Bad, "no such port", `"path":"/spec/ports/0/targetPort","value":"https"`}},
 		},
 		"not reached": {
 			func(_ *testing.T, f *Facts) {
@@ -182,23 +254,49 @@ func TestJudge(t *testing.T) {
 			},
 			map[string]verdict{"availability": {Bad, "FailedDiscoveryCheck: dial tcp: timeout", "logs"}, "request": {Bad, "503: service unavailable", "logs"}, "delegated call": {Unknown, "", ""}},
 		},
+		"front proxy not believed by the check of the cluster": {
+			func(_ *testing.T, f *Facts) {
+				f.APIService.Value.Status.Conditions[0] = apiregistrationv1.APIServiceCondition{
+					Type: apiregistrationv1.Available, Status: apiregistrationv1.ConditionFalse, Reason: "FailedDiscoveryCheck",
+					Message: "failing or missing response from https://10.96.0.9:443/apis/batch.jobserver.dev/v1: bad status from https://10.96.0.9:443/apis/batch.jobserver.dev/v1: 401",
+				}
+				f.FrontProxy.Value.Data["requestheader-allowed-names"] = `["front-proxy-client"]`
+				f.Discovery = Response{Code: 503, Body: "service unavailable"}
+			},
+			map[string]verdict{
+				"availability": {Bad, ": 401", "front proxy"}, "front proxy": {Bad, `by the authority "authority", or has none of the names front-proxy-client`, "--proxy-client-cert-file"},
+				"request": {Bad, "503", ""}, "delegated call": {Unknown, "", ""},
+			},
+		},
 		"no aggregation layer": {
 			func(_ *testing.T, f *Facts) { f.FrontProxy.Value.Data = nil },
 			map[string]verdict{"front proxy": {Bad, "no aggregation layer", "--requestheader-client-ca-file"}},
 		},
 		"front proxy not believed": {
 			func(_ *testing.T, f *Facts) { f.Discovery.Code = 401 },
-			map[string]verdict{"request": {Bad, "401", "front-proxy"}, "delegated call": {Unknown, "", ""}},
+			map[string]verdict{"front proxy": {Bad, "401", "--proxy-client-cert-file"}, "request": {Bad, "401", "--proxy-client-cert-file"}, "delegated call": {Unknown, "", ""}},
 		},
 		"a right is missing": {
 			func(_ *testing.T, f *Facts) { f.Rights[0].Allowed = false },
-			map[string]verdict{"rights": {Bad, "may not create tokenreviews.authentication.k8s.io (for knowing callers by their tokens)", "kubectl apply -k"}},
+			map[string]verdict{"rights": {Bad, "may not create tokenreviews.authentication.k8s.io (for knowing callers by their tokens)", "kubectl auth reconcile -f artifacts/kustomize/base/clusterrole.yaml -f"}},
 		},
 		"rights can't be asked for": {
 			func(_ *testing.T, f *Facts) {
 				f.Delegated = Response{Code: 403, Body: `{"message":"jobs is forbidden","details":{"kind":"jobs"}}`}
 			},
-			map[string]verdict{"delegated call": {Bad, "(403), whom the cluster allows everything: jobs is forbidden", "system:auth-delegator"}},
+			map[string]verdict{"delegated call": {Bad, "(403), whom the cluster allows everything: jobs is forbidden", "kubectl auth reconcile"}},
+		},
+		"rights to ask for rights are missing": {
+			func(_ *testing.T, f *Facts) {
+				f.Delegated = Response{Code: 500, Body: `Internal Server Error: "/apis": subjectaccessreviews.authorization.k8s.io is forbidden`}
+			},
+			map[string]verdict{"delegated call": {Bad, "may not ask the cluster what callers may do (500): Internal Server Error", "kubectl auth reconcile"}},
+		},
+		"a right is missing where batch/v1 is taken over": {
+			func(_ *testing.T, f *Facts) {
+				f.Rights[0].Allowed, f.Workloads.Value[0].Args = false, []string{"--serve-batch-v1"}
+			},
+			map[string]verdict{"rights": {Bad, "may not create tokenreviews", "kubectl apply -k artifacts/kustomize/overlays/replace"}},
 		},
 		"no administrator": {
 			func(_ *testing.T, f *Facts) {
@@ -231,7 +329,19 @@ func TestJudge(t *testing.T) {
 		},
 		"clock is wrong": {
 			func(_ *testing.T, f *Facts) { f.Discovery.Date = now.Add(-5 * time.Minute) },
-			map[string]verdict{"clocks": {Bad, "our server is 5m0s", "chronyc"}},
+			map[string]verdict{"clocks": {Bad, "the clock of our server is 5m0s behind that of this machine; the clock of our server is 5m1s behind that of the cluster's API server", "chronyc"}},
+		},
+		"clocks are wrong in two directions": {
+			func(_ *testing.T, f *Facts) {
+				f.ClusterDate, f.Discovery.Date = now.Add(-20*time.Second), now.Add(20*time.Second)
+			},
+			map[string]verdict{"clocks": {Bad, "the clock of our server is 40s ahead of that of the cluster's API server", "chronyc"}},
+		},
+		"clock of a server that the cluster does not reach": {
+			func(_ *testing.T, f *Facts) {
+				f.Discovery, f.Readyz.Date = Response{Code: 503, Body: "service unavailable", Date: now}, now.Add(time.Hour)
+			},
+			map[string]verdict{"request": {Bad, "503", ""}, "delegated call": {Unknown, "", ""}, "clocks": {Bad, "our server is 1h0m0s ahead of", ""}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,10 +353,10 @@ func TestJudge(t *testing.T) {
 				if !broken {
 					want.verdict = Good
 				}
-				if finding.Verdict != want.verdict || !strings.Contains(finding.Detail, want.detail) || !strings.Contains(finding.Mend, want.mend) {
+				if finding.Verdict != want.verdict || !strings.Contains(finding.Detail, want.detail) || !strings.Contains(finding.cured(), want.mend) {
 					t.Errorf("%s: got %+v, want %+v", finding.Link, finding, want)
 				}
-				if (finding.Verdict == Bad) != (finding.Mend != "") {
+				if (finding.Verdict == Bad) != (finding.cured() != "") {
 					t.Errorf("%s: a bad finding, and no other, says what mends it: %+v", finding.Link, finding)
 				}
 			}
@@ -257,12 +367,34 @@ func TestJudge(t *testing.T) {
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if err := Print(&out, []Finding{{Link: "cluster", Verdict: Good, Detail: "fine"}, {Link: "caBundle", Verdict: Bad, Detail: "gone", Mend: "do this\nthen that"}}); err != nil {
+	if err := Print(&out, []Finding{{Link: "cluster", Verdict: Good, Detail: "fine"}, {Link: "caBundle", Verdict: Bad, Detail: "gone", Cure: mend("do this", "then that").noting("think\ntwice")}}); err != nil {
 		t.Fatal(err)
 	}
-	want := "ok   cluster   fine\nBAD  caBundle  gone\n               mend: do this\n                     then that\n"
+	want := "ok   cluster   fine\nBAD  caBundle  gone\n               mend: do this\n               mend: then that\n               note: think\n                     twice\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("unexpected output (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrintJSON(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := PrintJSON(&out, []Finding{{Link: "cluster", Verdict: Good, Detail: "fine"}, {Link: "caBundle", Verdict: Bad, Detail: "gone", Cure: mend("a | b && c")}}); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Healthy  *bool
+		Findings []map[string]any
+	}
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := []map[string]any{
+		{"link": "cluster", "verdict": "ok", "detail": "fine"},
+		{"link": "caBundle", "verdict": "bad", "detail": "gone", "mend": []any{"a | b && c"}},
+	}
+	if diff := cmp.Diff(want, got.Findings); got.Healthy == nil || *got.Healthy || diff != "" {
+		t.Errorf("unexpected output (-want +got):\n%s\n%s", diff, out.String())
 	}
 }
 

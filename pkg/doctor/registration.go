@@ -21,11 +21,9 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
 // batchPriority is the groupPriorityMinimum of Kubernetes' own batch group.
@@ -37,7 +35,7 @@ const expiresSoon = 3 * 24 * time.Hour
 // judgeCluster judges whether there is a cluster to examine.
 func judgeCluster(_ Options, facts Facts) Finding {
 	if err := facts.ClusterVersion.Err; err != nil {
-		return bad("check --kubeconfig, and that its API server runs", "the cluster's API server does not answer: %v", err)
+		return bad(advise("check --kubeconfig, and that its API server runs"), "the cluster's API server does not answer: %v", err)
 	}
 	return good("the API server answers, version %s", facts.ClusterVersion.Value)
 }
@@ -47,23 +45,35 @@ func judgeAPIService(options Options, facts Facts) Finding {
 	name, service, err := options.apiServiceName(), facts.APIService.Value, facts.APIService.Err
 	switch {
 	case apierrors.IsNotFound(err):
-		return bad("kubectl apply -k artifacts/kustomize/overlays/embedded-etcd (or another overlay)", "%s is not registered", name)
+		return bad(register(options, facts), "%s is not registered", name)
 	case err != nil:
 		return unknown("reading %s: %v", name, err)
 	case service.Spec.Service == nil:
-		return bad(fmt.Sprintf("switch it off (kube-apiserver --runtime-config=%s=false), then delete the APIService", options.GroupVersion),
+		return bad(advise("switch it off (kube-apiserver --runtime-config=%s=false), then kubectl delete apiservice %s", options.GroupVersion, name),
 			"%s is served by the cluster's API server itself", name)
 	case service.Spec.InsecureSkipTLSVerify:
-		return bad(patchAPIService(name, `{"spec":{"insecureSkipTLSVerify":false}}`), "%s lets the cluster's API server send requests to anybody (insecureSkipTLSVerify)", name)
-	case options.GroupVersion.Group != "batch" && service.Spec.GroupPriorityMinimum >= batchPriority:
-		return bad(patchAPIService(name, `{"spec":{"groupPriorityMinimum":1000}}`),
+		return bad(patchAPIService(options, `{"spec":{"insecureSkipTLSVerify":false}}`), "%s lets the cluster's API server send requests to anybody (insecureSkipTLSVerify)", name)
+	case !options.takesOver() && service.Spec.GroupPriorityMinimum >= batchPriority:
+		return bad(patchAPIService(options, `{"spec":{"groupPriorityMinimum":1000}}`),
 			"%s has the priority %d: \"kubectl get jobs\" means ours in the whole cluster", name, service.Spec.GroupPriorityMinimum)
 	}
 	return good("%s leads to service %s/%s", name, service.Spec.Service.Namespace, service.Spec.Service.Name)
 }
 
-func patchAPIService(name, patch string) string {
-	return fmt.Sprintf("kubectl patch apiservice %s --type=merge -p '%s'", name, patch)
+func patchAPIService(options Options, patch string) Cure {
+	return mend(fmt.Sprintf("kubectl patch apiservice %s --type=merge -p '%s'", options.apiServiceName(), patch))
+}
+
+// register registers a server that is installed, or installs one.
+func register(options Options, facts Facts) Cure {
+	if len(facts.Workloads.Value) == 0 {
+		return mend("kubectl apply -k " + overlay(options, facts)).noting("docs/install.md says which overlay is for what")
+	}
+	file := manifests + "base/apiservice.yaml"
+	if options.takesOver() {
+		file = manifests + "overlays/replace/apiservice-batch.yaml"
+	}
+	return mend("kubectl create -f " + file).noting("it works once the server has written caBundle, within 10 s; your overlay of it, where you have one")
 }
 
 // judgeBundle judges the certificate authority that the cluster's API server is to trust.
@@ -71,15 +81,14 @@ func judgeBundle(options Options, facts Facts) Finding {
 	if facts.APIService.Err != nil {
 		return unknown("there is no APIService")
 	}
-	name := options.apiServiceName()
-	renew := fmt.Sprintf("kubectl rollout restart -n %s deployment,statefulset -l app.kubernetes.io/name=jobserver (the server writes caBundle)", options.Namespace)
+	name, cure := options.apiServiceName(), writeBundle(options, facts)
 	bundle := facts.APIService.Value.Spec.CABundle
 	if len(bundle) == 0 {
-		return bad(renew, "%s has no caBundle", name)
+		return bad(cure, "%s has no caBundle", name)
 	}
 	certs, err := parseBundle(bundle)
 	if err != nil {
-		return bad(renew, "caBundle of %s: %v", name, err)
+		return bad(cure, "caBundle of %s: %v", name, err)
 	}
 	last := certs[0]
 	for _, cert := range certs {
@@ -88,27 +97,14 @@ func judgeBundle(options Options, facts Facts) Finding {
 		}
 	}
 	if left := last.NotAfter.Sub(facts.Now); left < expiresSoon {
-		return bad(renew, "caBundle of %s: %s", name, ending(last, facts.Now))
+		return bad(cure, "caBundle of %s: %s", name, ending(last, facts.Now))
+	}
+	// Where the server's certificate is visible, the link of the certificate knows better.
+	own := facts.Authorities
+	if facts.Handshake.Err != nil && own.Err == nil && !facts.hasFlag("--tls-cert-file") && !bytes.Equal(bytes.TrimSpace(own.Value), bytes.TrimSpace(bundle)) {
+		return bad(cure, "caBundle of %s is not what the server's certificates are checked by", name)
 	}
 	return good("caBundle has %d certificates, the last good until %s", len(certs), last.NotAfter.Format(time.DateOnly))
-}
-
-// judgeAvailability repeats what the cluster's API server says of us: it tries our service all the time.
-func judgeAvailability(options Options, facts Facts) Finding {
-	if facts.APIService.Err != nil {
-		return unknown("there is no APIService")
-	}
-	for _, condition := range facts.APIService.Value.Status.Conditions {
-		if condition.Type != apiregistrationv1.Available {
-			continue
-		}
-		if condition.Status == apiregistrationv1.ConditionTrue {
-			return good("the cluster's API server reaches ours")
-		}
-		return bad(fmt.Sprintf("see the links below; the log is kubectl logs -n %s -l app.kubernetes.io/name=jobserver --all-containers", options.Namespace),
-			"the cluster's API server says: %s: %s", condition.Reason, strings.TrimSpace(condition.Message))
-	}
-	return unknown("the cluster's API server has not tried yet")
 }
 
 // parseBundle reads certificates in PEM: at least one, and nothing else.

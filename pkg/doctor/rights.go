@@ -57,8 +57,9 @@ func neededRights(options Options) []Right {
 	for _, resource := range []string{"flowschemas", "prioritylevelconfigurations"} {
 		need("the cluster's priorities of requests", "flowcontrol.apiserver.k8s.io", resource, "", "", "list", "watch")
 	}
+	need("the cluster's priorities of requests", "flowcontrol.apiserver.k8s.io", "flowschemas/status", "", "", "patch")
 	need("the certificates that replicas share", "", "secrets", options.Namespace, "", "create")
-	need("the certificates that replicas share", "", "secrets", options.Namespace, options.ServiceAccount+"-certificates", "get", "update")
+	need("the certificates that replicas share", "", "secrets", options.Namespace, options.ServiceAccount+certificatesSuffix, "get", "update")
 	need("noticing a restored etcd", "", "configmaps", options.Namespace, "", "create")
 	need("noticing a restored etcd", "", "configmaps", options.Namespace, options.ServiceAccount+dataSuffix, "get", "update")
 	need("renewing the certificate authority", "apiregistration.k8s.io", "apiservices", "", options.apiServiceName(), "get", "update")
@@ -66,7 +67,7 @@ func neededRights(options Options) []Right {
 }
 
 // judgeRights judges what the server's account may do. Missing verbs of one resource are told together.
-func judgeRights(_ Options, facts Facts) Finding {
+func judgeRights(options Options, facts Facts) Finding {
 	var missing []string
 	verbs := map[string][]string{}
 	for _, right := range facts.Rights {
@@ -86,8 +87,7 @@ func judgeRights(_ Options, facts Facts) Finding {
 		for i, what := range missing {
 			missing[i] = strings.Join(verbs[what], "/") + " " + what
 		}
-		return bad("kubectl apply -k artifacts/kustomize/overlays/... of the version that runs: it has the roles",
-			"%s may not %s", facts.Account, strings.Join(missing, ", "))
+		return bad(grantRights(options, facts), "%s may not %s", facts.Account, strings.Join(missing, ", "))
 	}
 	return good("%s has the %d rights that the server needs", facts.Account, len(facts.Rights))
 }

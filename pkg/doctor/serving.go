@@ -17,19 +17,17 @@ limitations under the License.
 package doctor
 
 import (
-	"crypto/x509"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
-// maxSkew is how far apart clocks may be. Certificates and leases are made for a minute or two.
-const maxSkew = 30 * time.Second
-
-// judgeService judges whether the Service that the registration names is there.
+// judgeService judges whether the Service that the registration names is there, with the port that it names.
 func judgeService(options Options, facts Facts) Finding {
 	if facts.APIService.Err != nil || facts.APIService.Value.Spec.Service == nil {
 		return unknown("no service is registered")
@@ -38,23 +36,42 @@ func judgeService(options Options, facts Facts) Finding {
 	service, err := facts.Service.Value, facts.Service.Err
 	switch {
 	case apierrors.IsNotFound(err):
-		return bad("kubectl apply -k the overlay that was installed: it has the Service", "service %s/%s is not there", reference.Namespace, reference.Name)
+		return bad(mend("kubectl create -f "+manifests+"base/service.yaml").noting("your overlay of it, where you have one"),
+			"service %s/%s is not there", reference.Namespace, reference.Name)
 	case err != nil:
 		return unknown("reading service %s/%s: %v", reference.Namespace, reference.Name, err)
 	case service.Spec.Type == corev1.ServiceTypeExternalName:
 		return good("it stands for the host %s", service.Spec.ExternalName)
+	case len(service.Spec.Ports) == 0:
+		return bad(advise("give it the port that the server listens on"), "service %s/%s has no ports", service.Namespace, service.Name)
 	}
-	port := int32(443)
-	if reference.Port != nil {
-		port = *reference.Port
+	port := registeredPort(reference)
+	if portOf(service, port) == nil {
+		return bad(patchAPIService(options, fmt.Sprintf(`{"spec":{"service":{"port":%d}}}`, likelyPort(service))).
+			noting("a server that runs writes what its --service-port says"),
+			"service %s/%s has no port %d, which the APIService names", service.Namespace, service.Name, port)
 	}
-	for _, have := range service.Spec.Ports {
-		if have.Port == port {
-			return good("service %s/%s has port %d", service.Namespace, service.Name, port)
+	return good("service %s/%s has port %d", service.Namespace, service.Name, port)
+}
+
+// portOf is the Service's port of a number, nil where it has none.
+func portOf(service *corev1.Service, number int32) *corev1.ServicePort {
+	for i := range service.Spec.Ports {
+		if service.Spec.Ports[i].Port == number {
+			return &service.Spec.Ports[i]
 		}
 	}
-	return bad(patchAPIService(options.apiServiceName(), `{"spec":{"service":{"port":PORT}}}`), "service %s/%s has no port %d, which the APIService names",
-		service.Namespace, service.Name, port)
+	return nil
+}
+
+// likelyPort is the number of the Service's port that the API is served on.
+func likelyPort(service *corev1.Service) int32 {
+	for _, port := range service.Spec.Ports {
+		if port.Name == "https" {
+			return port.Port
+		}
+	}
+	return service.Spec.Ports[0].Port
 }
 
 // judgeEndpoints judges whether a ready server is behind the Service, and if not, what its Pods wait for.
@@ -67,25 +84,83 @@ func judgeEndpoints(options Options, facts Facts) Finding {
 	case facts.Slices.Err != nil:
 		return unknown("reading endpoints: %v", facts.Slices.Err)
 	}
-	ready := 0
-	for _, slice := range facts.Slices.Value {
-		for _, endpoint := range slice.Endpoints {
-			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
-				ready++
-			}
-		}
-	}
-	if ready > 0 {
+	ready, portless := readyEndpoints(facts)
+	switch {
+	case ready > 0:
 		return good("%d ready", ready)
-	}
-	if len(facts.Pods.Value) == 0 {
-		return bad(fmt.Sprintf("kubectl get deployments,statefulsets -n %s; scale up, or apply the overlay again", options.Namespace), "no Pod of the server is there")
+	case portless > 0:
+		return bad(aimPort(facts), "%d are ready, but have no such port: the Service's targetPort is none of the Pods'", portless)
+	case len(facts.Pods.Value) == 0:
+		return noPods(options, facts)
 	}
 	var waits []string
 	for _, pod := range facts.Pods.Value {
 		waits = append(waits, fmt.Sprintf("%s: %s", pod.Name, whyNotReady(pod)))
 	}
-	return bad(fmt.Sprintf("kubectl describe pods -n %s -l app.kubernetes.io/name=jobserver", options.Namespace), "no Pod is ready: %s", strings.Join(waits, "; "))
+	return bad(advise("kubectl describe pods -n %s -l %s says more, and so does %s", options.Namespace, workloadLabel, readLog(options)),
+		"no Pod is ready: %s", strings.Join(waits, "; "))
+}
+
+// readyEndpoints counts the endpoints that are ready, and those of them that lack the port which the APIService names.
+func readyEndpoints(facts Facts) (ready, portless int) {
+	name := ""
+	if port := portOf(facts.Service.Value, registeredPort(facts.APIService.Value.Spec.Service)); port != nil {
+		name = port.Name
+	}
+	for _, slice := range facts.Slices.Value {
+		hasPort := false
+		for _, port := range slice.Ports {
+			hasPort = hasPort || port.Port != nil && (port.Name == nil && name == "" || port.Name != nil && *port.Name == name)
+		}
+		for _, endpoint := range slice.Endpoints {
+			switch {
+			case endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready:
+			case hasPort:
+				ready++
+			default:
+				portless++
+			}
+		}
+	}
+	return ready, portless
+}
+
+// aimPort leads the port that the APIService names to that of the Pods.
+func aimPort(facts Facts) Cure {
+	index := slices.IndexFunc(facts.Service.Value.Spec.Ports, func(port corev1.ServicePort) bool {
+		return port.Port == registeredPort(facts.APIService.Value.Spec.Service)
+	})
+	if index < 0 {
+		return advise("see the link of the service")
+	}
+	return mend(fmt.Sprintf(`kubectl patch service -n %s %s --type=json -p '[{"op":"add","path":"/spec/ports/%d/targetPort","value":"https"}]'`,
+		facts.Service.Value.Namespace, facts.Service.Value.Name, index))
+}
+
+// noPods says why the Service has no Pods: nobody makes any, or it looks for others.
+func noPods(options Options, facts Facts) Finding {
+	const none = "no Pod of the server is there"
+	if len(facts.Workloads.Value) == 0 {
+		return bad(mend("kubectl apply -k "+overlay(options, facts)).noting("docs/install.md says which overlay is for what"), none+", nor a Deployment or StatefulSet that makes one")
+	}
+	workload := facts.Workloads.Value[0]
+	of := workload.Kind + "/" + workload.Name
+	selector := facts.Service.Value.Spec.Selector
+	switch {
+	case len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(labels.Set(workload.Labels)):
+		key, value, _ := strings.Cut(workloadLabel, "=")
+		change, err := json.Marshal([]map[string]any{{"op": "add", "path": "/spec/selector", "value": map[string]string{key: value}}})
+		if err != nil {
+			return unknown("the selector of the Service: %v", err)
+		}
+		return bad(mend(fmt.Sprintf("kubectl patch service -n %s %s --type=json -p '%s'", facts.Service.Value.Namespace, facts.Service.Value.Name, change)),
+			"the Service selects Pods with %q, and those of %s don't have that", labels.Set(selector).String(), of)
+	case workload.Replicas == 0:
+		replicas := map[string]int{"statefulset": 1, "deployment": 3}[workload.Kind]
+		return bad(mend(fmt.Sprintf("kubectl scale -n %s %s --replicas=%d", options.Namespace, of, replicas)), none+": %s is scaled to 0", of)
+	default:
+		return bad(advise("kubectl describe -n %s %s says why it makes none", options.Namespace, of), none+", though %s is to have %d", of, workload.Replicas)
+	}
 }
 
 func whyNotReady(pod corev1.Pod) string {
@@ -100,133 +175,4 @@ func whyNotReady(pod corev1.Pod) string {
 		}
 	}
 	return "phase " + string(pod.Status.Phase)
-}
-
-// judgeCertificate judges the certificate that the server shows against the authority that the cluster's API server trusts.
-func judgeCertificate(options Options, facts Facts) Finding {
-	if err := facts.Handshake.Err; err != nil {
-		return unknown("not visible from this machine: %v", err)
-	}
-	if facts.APIService.Err != nil || facts.APIService.Value.Spec.Service == nil {
-		return unknown("there is no APIService to compare with")
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(facts.APIService.Value.Spec.CABundle)
-	intermediates := x509.NewCertPool()
-	for _, cert := range facts.Handshake.Value[1:] {
-		intermediates.AddCert(cert)
-	}
-	reference := facts.APIService.Value.Spec.Service
-	name := fmt.Sprintf("%s.%s.svc", reference.Name, reference.Namespace)
-	cert := facts.Handshake.Value[0]
-	mend := fmt.Sprintf("kubectl rollout restart -n %s deployment,statefulset -l app.kubernetes.io/name=jobserver; with --tls-cert-file, have the certificate issued for %s",
-		options.Namespace, name)
-	if _, err := cert.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: intermediates, CurrentTime: facts.Now}); err != nil {
-		return bad(mend, "the cluster's API server won't accept it: %v", err)
-	}
-	if cert.NotAfter.Sub(facts.Now) < expiresSoon {
-		return bad(mend, "%s", ending(cert, facts.Now))
-	}
-	return good("it is for %s, good until %s", name, cert.NotAfter.Format(time.DateOnly))
-}
-
-// judgeFrontProxy judges whether the cluster tells its servers whom to believe when it forwards a caller's name.
-func judgeFrontProxy(_ Options, facts Facts) Finding {
-	name := authenticationNamespace + "/" + authenticationConfig
-	if err := facts.FrontProxy.Err; err != nil {
-		if apierrors.IsNotFound(err) {
-			return bad("give kube-apiserver --requestheader-client-ca-file and --proxy-client-cert-file", "ConfigMap %s is not there", name)
-		}
-		return unknown("reading ConfigMap %s: %v", name, err)
-	}
-	bundle := facts.FrontProxy.Value.Data["requestheader-client-ca-file"]
-	if bundle == "" {
-		return bad("give kube-apiserver --requestheader-client-ca-file, --requestheader-username-headers and --proxy-client-cert-file",
-			"ConfigMap %s names no front proxy: the cluster has no aggregation layer", name)
-	}
-	certs, err := parseBundle([]byte(bundle))
-	if err != nil {
-		return bad("mend the file of kube-apiserver's --requestheader-client-ca-file", "the front proxy's authority %v", err)
-	}
-	for _, cert := range certs {
-		if facts.Now.Before(cert.NotAfter) {
-			return good("the cluster's front proxy is known, its authority good until %s", cert.NotAfter.Format(time.DateOnly))
-		}
-	}
-	return bad("renew the certificates of kube-apiserver (kubeadm certs renew front-proxy-client)", "the front proxy's authority: %s", ending(certs[0], facts.Now))
-}
-
-// judgeDiscovery judges the whole way: a request through the cluster's API server to ours and back.
-func judgeDiscovery(options Options, facts Facts) Finding {
-	response := facts.Discovery
-	logs := fmt.Sprintf("kubectl logs -n %s -l app.kubernetes.io/name=jobserver", options.Namespace)
-	switch {
-	case response.Err != nil:
-		return unknown("asking for %s: %v", options.GroupVersion, response.Err)
-	case response.Code == 200:
-		return good("%s answers through the cluster's API server", options.GroupVersion)
-	case response.Code == 401:
-		return bad("restart kube-apiserver if its front-proxy certificates changed; "+logs, "our server does not believe the cluster's API server (401): front-proxy certificate or headers")
-	case response.Code == 403:
-		return bad("kubectl apply -k the overlay that was installed: it binds system:auth-delegator; "+logs, "our server may not ask the cluster what callers may do (403): %s", message(response.Body))
-	case response.Code == 404:
-		return bad("see the link of the APIService above", "the cluster's API server does not know %s (404)", options.GroupVersion)
-	default:
-		return bad(logs, "the answer is %d: %s", response.Code, message(response.Body))
-	}
-}
-
-// judgeHealth judges what our server says of itself: etcd, caches, controllers.
-func judgeHealth(options Options, facts Facts) Finding {
-	response := facts.Readyz
-	switch {
-	case response.Err != nil:
-		return unknown("not visible from this machine: %v", response.Err)
-	case response.Code == 200:
-		return good("all %d checks of /readyz pass, etcd among them", strings.Count(response.Body, "[+]"))
-	}
-	var failing []string
-	for line := range strings.Lines(response.Body) {
-		if failed, ok := strings.CutPrefix(strings.TrimSpace(line), "[-]"); ok {
-			failing = append(failing, failed)
-		}
-	}
-	if len(failing) == 0 {
-		return unknown("/readyz answers %d: %s", response.Code, firstLine(response.Body))
-	}
-	mend := fmt.Sprintf("kubectl logs -n %s -l app.kubernetes.io/name=jobserver", options.Namespace)
-	switch reasons := strings.Join(failing, "\n"); {
-	case strings.Contains(reasons, "the data in etcd"):
-		mend = "see the link of the data above"
-	case strings.Contains(reasons, "etcd"):
-		mend = "check --etcd-servers and its certificates, and the etcd members (etcdctl endpoint health); " + mend
-	}
-	return bad(mend, "/readyz: %s", strings.Join(failing, "; "))
-}
-
-// judgeClocks compares the clocks of this machine, of the cluster's API server and of ours.
-func judgeClocks(_ Options, facts Facts) Finding {
-	clocks := []struct {
-		of   string
-		time time.Time
-	}{{"the cluster's API server", facts.ClusterDate}, {"our server", facts.Discovery.Date}}
-	compared := 0
-	for _, clock := range clocks {
-		if clock.time.IsZero() {
-			continue
-		}
-		compared++
-		if skew := facts.Now.Sub(clock.time).Abs(); skew > maxSkew {
-			return bad("synchronise the clocks (chronyc makestep)", "the clock of %s is %s from this machine's", clock.of, skew.Round(time.Second))
-		}
-	}
-	if compared == 0 {
-		return unknown("nobody told the time")
-	}
-	return good("%d clocks within %s of this machine's", compared, maxSkew)
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line
 }

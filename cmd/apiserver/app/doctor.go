@@ -19,6 +19,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,7 +31,7 @@ import (
 )
 
 func newDoctorCommand() *cobra.Command {
-	var kubeconfig string
+	var kubeconfig, output string
 	var replaced bool
 	options := doctor.Options{GroupVersion: batchv1.SchemeGroupVersion, Namespace: "jobserver-system", ServiceAccount: "jobserver"}
 	command := &cobra.Command{
@@ -39,14 +40,22 @@ func newDoctorCommand() *cobra.Command {
 		Long: `doctor walks every link between a client and the Jobs of a cluster: the registration (APIService), service, endpoints,
 certificates, front proxy, rights, our server's health with etcd, and clocks. It needs an administrator's kubeconfig and changes nothing.
 
-It exits with 0 where no link is broken, 1 where one is.`,
-		Example: "  apiserver doctor --kubeconfig ~/.kube/config",
-		Args:    noArguments,
+For a link that is bad it prints commands that mend it, to be run in a folder with the manifests (artifacts/) of the version that runs. The first bad link
+is the one to mend first: others may follow from it.
+
+It exits with 0 where no link is bad, 1 where one is, and 2 for flags that are wrong.`,
+		Example: `  apiserver doctor --kubeconfig ~/.kube/config
+  apiserver doctor --output json | jq -r '.findings[] | select(.verdict == "bad") | .mend[]?'`,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			for flag, value := range map[string]string{"namespace": options.Namespace, "service-account": options.ServiceAccount} {
 				for _, message := range validation.IsDNS1123Subdomain(value) {
 					return usageError(fmt.Errorf("--%s: %q: %s", flag, value, message))
 				}
+			}
+			print, known := map[string]func(io.Writer, []doctor.Finding) error{"text": doctor.Print, "json": doctor.PrintJSON}[output]
+			if !known {
+				return usageError(fmt.Errorf("--output: %q is neither text nor json", output))
 			}
 			rules := clientcmd.NewDefaultClientConfigLoadingRules()
 			rules.ExplicitPath = kubeconfig
@@ -62,7 +71,7 @@ It exits with 0 where no link is broken, 1 where one is.`,
 			if err != nil {
 				return err
 			}
-			if err := doctor.Print(command.OutOrStdout(), findings); err != nil {
+			if err := print(command.OutOrStdout(), findings); err != nil {
 				return err
 			}
 			if !doctor.Healthy(findings) {
@@ -73,6 +82,7 @@ It exits with 0 where no link is broken, 1 where one is.`,
 	}
 	flags := command.Flags()
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "Kubeconfig of an administrator of the cluster. Default: as kubectl.")
+	flags.StringVarP(&output, "output", "o", "text", "How to write what was found: text or json.")
 	flags.StringVar(&options.Namespace, "namespace", options.Namespace, "Namespace that the server runs in.")
 	flags.StringVar(&options.ServiceAccount, "service-account", options.ServiceAccount, "Service account that the server runs as.")
 	flags.BoolVar(&replaced, "serve-batch-v1", false, "Examine batch/v1, where the server has taken it over.")

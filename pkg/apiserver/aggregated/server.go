@@ -73,7 +73,7 @@ type Server struct {
 }
 
 // Start starts a server and returns once it serves; readyz tells when all parts work. From the beginning on it listens, and says what it waits
-// for: etcd, the cluster, or somebody who decides about data that the cluster does not know. It waits for as long as ctx lasts. It takes its logger
+// for: the cluster, etcd, or somebody who decides about data that the cluster does not know. It waits for as long as ctx lasts. It takes its logger
 // from ctx but does not end with it after that: Stop ends it. On an error nothing is left running.
 func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	options, err = options.complete()
@@ -93,12 +93,16 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 	if err := s.listen(&options); err != nil {
 		return nil, err
 	}
-	if err := s.open(ctx, options); err != nil {
-		return nil, err
-	}
-	s.room.Say("waiting for the cluster's API server")
 	if err := cluster.wait(ctx); err != nil {
 		return nil, fmt.Errorf("wait for the cluster's API server: %w", err)
+	}
+	// Before etcd: without a certificate that the cluster trusts, it could not be told what is waited for.
+	if err := s.introduce(ctx, &options, cluster); err != nil {
+		return nil, err
+	}
+	s.room.Say("waiting for etcd")
+	if err := s.open(ctx, options); err != nil {
+		return nil, err
 	}
 	return s, s.assemble(ctx, options, cluster)
 }
@@ -109,7 +113,7 @@ func (s *Server) listen(options *Options) error {
 	if err != nil {
 		return fmt.Errorf("open the API's port: %w", err)
 	}
-	if s.room, err = waitingroom.Open(listener, "waiting for etcd"); err != nil {
+	if s.room, err = waitingroom.Open(listener, "waiting for the cluster's API server"); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	s.address = listener.Addr().String()
@@ -147,11 +151,8 @@ func (s *Server) openBackend(ctx context.Context, options Options) (err error) {
 	})
 }
 
-// assemble starts the parts from the bottom up: certificates and registration, the API, and what works through the API.
+// assemble starts the API once the data may be served, and what works through it.
 func (s *Server) assemble(ctx context.Context, options Options, cluster *host) error {
-	if err := s.introduce(ctx, &options, cluster); err != nil {
-		return err
-	}
 	s.room.Say("comparing the data in etcd with what the cluster knows")
 	data, err := newLineage(options, cluster, s.backend)
 	if err != nil {

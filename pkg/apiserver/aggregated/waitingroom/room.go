@@ -46,6 +46,10 @@ const (
 
 	// ownValidity is how long the certificate is good that is shown before there is a better one. Only who checks none accepts it, as probes do.
 	ownValidity = 10 * 365 * 24 * time.Hour
+
+	// ownHost is the name that it is for. The cluster's API server, which refuses it, says so in the condition of the APIService: it is all that can be
+	// told there.
+	ownHost = "jobserver-is-starting"
 )
 
 // Room answers until it is left.
@@ -62,7 +66,11 @@ type Room struct {
 
 // Open begins to answer on a listener, which is the Room's from then on. reason is what is waited for.
 func Open(listener net.Listener, reason string) (*Room, error) {
-	identity, err := pki.NewAuthority("jobserver-starting", time.Now(), ownValidity)
+	authority, err := pki.NewAuthority("jobserver-starting", time.Now(), ownValidity)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := authority.NewServing("jobserver-starting", []string{ownHost}, time.Now(), ownValidity)
 	if err != nil {
 		return nil, err
 	}
