@@ -90,6 +90,13 @@ func (e *etcdMembers) start(t *testing.T, i int) {
 	}
 }
 
+func (e *etcdMembers) kill(t *testing.T, i int) {
+	t.Helper()
+	if err := e.members[i].Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (e *etcdMembers) waitHealthy(t *testing.T, i int) {
 	t.Helper()
 	client := http.Client{Timeout: 5 * time.Second}

@@ -37,6 +37,7 @@ type gateway struct {
 	swallow   bool
 	delay     time.Duration
 	conns     map[net.Conn]struct{}
+	accepted  int
 }
 
 func newGateway() (*gateway, error) {
@@ -108,8 +109,18 @@ func (g *gateway) accept() {
 		if err != nil {
 			continue
 		}
+		g.mu.Lock()
+		g.accepted++
+		g.mu.Unlock()
 		go g.carry(conn)
 	}
+}
+
+// connections is how many connections were made since the beginning.
+func (g *gateway) connections() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.accepted
 }
 
 func (g *gateway) carry(client net.Conn) {

@@ -19,8 +19,11 @@ package aggregated
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,7 +59,8 @@ func BenchmarkHop(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	measure := func(name string, request func(ctx context.Context, client dynamic.ResourceInterface, id string) error) {
+	table := &hopTable{}
+	measure := func(name, row string, request func(ctx context.Context, client dynamic.ResourceInterface, id string) error) {
 		b.Run(name, func(b *testing.B) {
 			var took [2][]time.Duration
 			for i := 0; b.Loop(); i++ {
@@ -69,28 +73,58 @@ func BenchmarkHop(b *testing.B) {
 				}
 			}
 			for way, label := range []string{"direct", "through"} {
-				b.ReportMetric(quantile(took[way], 0.50), label+"-p50-µs")
-				b.ReportMetric(quantile(took[way], 0.99), label+"-p99-µs")
+				for _, q := range []float64{0.50, 0.99} {
+					b.ReportMetric(float64(quantile(took[way], q).Microseconds()), fmt.Sprintf("%s-p%d-µs", label, int(100*q)))
+				}
 			}
 			// Both ways together mean nothing.
 			b.ReportMetric(0, "ns/op")
+			table.add(row, took[0], took[1])
 		})
 	}
-	measure("get", func(ctx context.Context, client dynamic.ResourceInterface, _ string) error {
+	measure("get", "get a Job", func(ctx context.Context, client dynamic.ResourceInterface, _ string) error {
 		_, err := client.Get(ctx, "listed-000", metav1.GetOptions{})
 		return err
 	})
-	measure("list", func(ctx context.Context, client dynamic.ResourceInterface, _ string) error {
+	measure("list", fmt.Sprintf("list %d Jobs", listed), func(ctx context.Context, client dynamic.ResourceInterface, _ string) error {
 		list, err := client.List(ctx, metav1.ListOptions{LabelSelector: "set=listed"})
 		if err == nil && len(list.Items) != listed {
 			return fmt.Errorf("%d Jobs in the list", len(list.Items))
 		}
 		return err
 	})
-	measure("create", func(ctx context.Context, client dynamic.ResourceInterface, id string) error {
+	measure("create", "create a Job", func(ctx context.Context, client dynamic.ResourceInterface, id string) error {
 		_, err := client.Create(ctx, suspended(b, "made-"+id, "made"), metav1.CreateOptions{})
 		return err
 	})
+	fmt.Printf("\n%s\n", table)
+}
+
+// hopTable is what was measured, as docs/performance.md has it.
+type hopTable struct {
+	rows strings.Builder
+}
+
+// add adds a kind of request. What was measured last of it is what is added last.
+func (h *hopTable) add(row string, direct, through []time.Duration) {
+	fmt.Fprintf(&h.rows, "| %s |", row)
+	for _, q := range []float64{0.50, 0.99} {
+		for _, took := range [][]time.Duration{direct, through} {
+			fmt.Fprintf(&h.rows, " %.1f |", quantile(took, q).Seconds()*1000)
+		}
+	}
+	fmt.Fprintf(&h.rows, " %d |\n", len(direct))
+}
+
+// String is a table in Markdown, in milliseconds, with a line on the machine: numbers of a busy one say little.
+func (h *hopTable) String() string {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		load = []byte("unknown")
+	}
+	return fmt.Sprintf("Milliseconds; %d cores, load average %s\n\n"+
+		"| request | straight, p50 | through, p50 | straight, p99 | through, p99 | requests each way |\n|---|---|---|---|---|---|\n%s",
+		runtime.NumCPU(), strings.TrimSpace(string(load)), &h.rows)
 }
 
 // bothWays are clients of one user: through the cluster's API server, and past it.
@@ -123,8 +157,8 @@ func (in *installation) bothWays(ctx context.Context, name string) (through, dir
 	return clients[0], clients[1], nil
 }
 
-// quantile is that of durations, in microseconds.
-func quantile(durations []time.Duration, q float64) float64 {
+// quantile is that of durations, which it sorts.
+func quantile(durations []time.Duration, q float64) time.Duration {
 	slices.Sort(durations)
-	return float64(durations[int(q*float64(len(durations)-1))].Microseconds())
+	return durations[int(q*float64(len(durations)-1))]
 }

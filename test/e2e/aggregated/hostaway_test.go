@@ -22,6 +22,14 @@ import (
 	"time"
 )
 
+// outageTime is for how long the cluster's API server is down, and maxTries how often all parts of the server together may try to reach it meanwhile. Some forty of them
+// do, each in growing intervals, and each read is tried ten times at once, because a gateway can't refuse connections but only break them. Whoever does not wait
+// tries hundreds of times a second.
+const (
+	outageTime = 20 * time.Second
+	maxTries   = 1000
+)
+
 // TestHostAway takes the cluster's API server away in the middle of a Job, in three ways. No index may run twice, none may be lost.
 func TestHostAway(t *testing.T) {
 	slow(t)
@@ -51,7 +59,14 @@ func TestHostAway(t *testing.T) {
 			if err := api.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(20 * time.Second) // how long it is away, not a wait for something
+			// Whoever asks the cluster for something waits between two tries.
+			before := in.toHost.connections()
+			time.Sleep(outageTime) // how long it lasts, not a wait for something
+			tries := in.toHost.connections() - before
+			t.Logf("the server tried %d times within %s", tries, outageTime)
+			if tries == 0 || tries > maxTries {
+				t.Errorf("the server tried %d times within %s to reach a cluster that is down, want at most %d", tries, outageTime, maxTries)
+			}
 			if err := api.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +109,7 @@ func TestHostOutOfReach(t *testing.T) {
 // TestServerKilled kills the only replica, with its embedded etcd, again and again.
 func TestServerKilled(t *testing.T) {
 	slow(t)
-	in := ownInstallation(t, setup{})
+	in := ownInstallation(t, setup{busy: true})
 	in.hundredJobs(t, func() {
 		for range 5 {
 			if err := in.replicas[0].Kill(); err != nil {

@@ -65,6 +65,8 @@ type setup struct {
 	serverArgs []string
 	// noNode leaves the cluster without a node: Pods stay pending.
 	noNode bool
+	// busy says that the test keeps the machine busy: there is one such at a time.
+	busy bool
 	// noGateway has the Service lead straight to the only replica.
 	noGateway bool
 }
@@ -80,6 +82,8 @@ type installation struct {
 	servicePort int
 	replicas    []*replica
 	node        *cluster.Process
+	// triedAgain is when the cluster's API server was told to try our service.
+	triedAgain time.Time
 
 	admin user
 	kube  *kubernetes.Clientset

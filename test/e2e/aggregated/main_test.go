@@ -24,6 +24,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 var (
@@ -40,8 +41,12 @@ var shared *installation
 // folder is where installations have their folders.
 var folder string
 
-// ownSlots bounds how many installations there are beside the shared one: a control plane takes a good part of a machine.
-var ownSlots = make(chan struct{}, 1)
+// ownSlots bounds how many installations there are beside the shared one, busySlots how many of them may keep the machine busy: most tests with an installation
+// of their own wait most of the time, for what a cluster does once in half a minute, or for the end of a trouble.
+var (
+	ownSlots  = make(chan struct{}, 3)
+	busySlots = make(chan struct{}, 1)
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -88,8 +93,18 @@ func run(m *testing.M) (code int, err error) {
 // end of tests that wait for the end of this one.
 func ownInstallation(t *testing.T, how setup) *installation {
 	t.Helper()
+	asked := time.Now()
+	if how.busy {
+		busySlots <- struct{}{}
+		t.Cleanup(func() { <-busySlots })
+	}
 	ownSlots <- struct{}{}
 	t.Cleanup(func() { <-ownSlots })
+	begun := time.Now()
+	defer func() {
+		t.Logf("waited %s for other installations, installed in %s", begun.Sub(asked).Round(time.Second), time.Since(begun).Round(time.Second))
+	}()
+	t.Cleanup(func() { t.Logf("had its installation for %s", time.Since(begun).Round(time.Second)) })
 	made, err := install(t.Context(), filepath.Join(folder, t.Name()), how)
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func TestReplicas(t *testing.T) {
 	for _, count := range []int{2, 3} {
 		t.Run(fmt.Sprint(count), func(t *testing.T) {
 			e := startEtcd(t, 1)
-			in := ownInstallation(t, setup{overlay: "external-etcd", replicas: count, serverArgs: []string{e.flag()}})
+			in := ownInstallation(t, setup{overlay: "external-etcd", busy: true, replicas: count, serverArgs: []string{e.flag()}})
 			in.hundredJobs(t, func() {
 				leader := in.leader(t)
 				if err := in.replicas[leader].Kill(); err != nil {
@@ -59,7 +59,7 @@ func TestReplicas(t *testing.T) {
 func TestEtcdMemberKilled(t *testing.T) {
 	slow(t)
 	e := startEtcd(t, 3)
-	in := ownInstallation(t, setup{overlay: "external-etcd", replicas: 2, serverArgs: []string{e.flag()}})
+	in := ownInstallation(t, setup{overlay: "external-etcd", busy: true, replicas: 2, serverArgs: []string{e.flag()}})
 	in.hundredJobs(t, func() {
 		for i := range e.members {
 			if err := e.members[i].Kill(); err != nil {
