@@ -26,6 +26,9 @@ OUTPUT    := _output
 APISERVER := $(BIN)/apiserver
 KUBECTL   := $(BIN)/kubectl
 
+# What is embedded in the server, and started for each container.
+SUPERVISOR := pkg/nodeagent/runtime/program/supervisor
+
 # What "make run" runs, and where and how "make server" serves.
 FILE     ?= artifacts/examples/indexed-shards.yaml
 DATA_DIR ?= $(OUTPUT)/server
@@ -74,7 +77,8 @@ server: build ## Serve on this machine and say how to reach it (DATA_DIR=, PORT=
 
 .PHONY: build
 build: ## Build the server, static and stripped: bin/apiserver
-	$(GO) build -ldflags "$$(hack/version.sh ldflags)" -o $(APISERVER) ./cmd/apiserver
+	$(GO) build -ldflags '-s -w' -o $(SUPERVISOR) ./cmd/supervisor
+	$(GO) build -tags embedsupervisor -ldflags "$$(hack/version.sh ldflags)" -o $(APISERVER) ./cmd/apiserver
 
 .PHONY: kubectl
 kubectl: $(KUBECTL) ## Build the kubectl of the same Kubernetes release: bin/kubectl (takes minutes the first time)
@@ -93,7 +97,7 @@ kubernetes: ## Build a real control plane for the tests: _output/kubernetes (tak
 
 .PHONY: clean
 clean: ## Remove what was built and what servers left in _output
-	rm -rf $(BIN) $(OUTPUT)
+	rm -rf $(BIN) $(OUTPUT) $(SUPERVISOR)
 
 ##@ Test
 

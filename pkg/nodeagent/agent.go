@@ -44,6 +44,7 @@ import (
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/probe"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
+	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/program"
 )
 
 // defaultMaxPods is far above a kubelet's 110: a Pod here is a process, without a network or a file system of its own.
@@ -63,8 +64,8 @@ type Config struct {
 	Client kubernetes.Interface
 	// Clock is for tests; nil: the real one.
 	Clock clock.WithTicker
-	// SupervisorPath is the executable that is started again to supervise a container: one that links this package.
-	// Empty: the running one, even after its file was replaced.
+	// SupervisorPath is the executable that is started to supervise a container: one that links package supervisor.
+	// Empty: the one that package program has.
 	SupervisorPath string
 	// EndWithProcess has containers end, with their grace periods, when this process does, even if it is killed. Without it they go on.
 	EndWithProcess bool
@@ -107,7 +108,7 @@ func (c *Config) complete() error {
 		c.Clock = clock.RealClock{}
 	}
 	if c.SupervisorPath == "" {
-		c.SupervisorPath = "/proc/self/exe"
+		c.SupervisorPath = program.Path()
 	}
 	if c.MaxPods == 0 {
 		c.MaxPods = defaultMaxPods

@@ -20,13 +20,14 @@ limitations under the License.
 //
 // A container has to outlive the server: a server that is killed, upgraded or crashed must not end the work it started, and
 // must learn later how that work ended. Only the parent of a process learns its exit code, so the parent can't be the server.
-// Each container therefore gets a supervisor: the server's own executable, started again under the name [Marker]. It starts
+// Each container therefore gets a supervisor: a small executable that the server carries in it (package program says why), or the server's own, started
+// under the name [Marker]. It starts
 // the command in a session of its own, writes what the command prints into the container's log, waits for it, kills whatever
 // the command left behind, writes the exit record and ends.
 //
 // # Why it takes over in init
 //
-// The executable holds an API server and etcd, whose package initialisation alone costs tens of milliseconds and megabytes.
+// The server's own executable holds an API server and etcd, whose package initialisation alone costs tens of milliseconds and megabytes.
 // Of the packages whose imports are done, the Go runtime initialises the one first whose import path is first in the alphabet, and the init function here never returns
 // in a process that was started as a supervisor: what comes after it is never initialised or paged in. Hence the rule of this package: import
 // only packages of the standard library that are done early. One like path or runtime/debug, whose own path is far down in the alphabet, would have most of

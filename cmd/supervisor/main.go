@@ -1,0 +1,30 @@
+/*
+Copyright 2026 The Jobserver Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Command supervisor is what the node agent starts for each container. It is embedded in the server.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	_ "github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor" // takes over where the process is started as a supervisor
+)
+
+func main() {
+	fmt.Fprintln(os.Stderr, "supervisor: the node agent of jobserver starts this, nobody else")
+	os.Exit(2)
+}
