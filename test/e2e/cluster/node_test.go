@@ -187,6 +187,7 @@ func TestNode(t *testing.T) {
 	t.Run("logs", n.testLogs)
 	t.Run("port-forward", n.testPortForward)
 	t.Run("access to the kubelet", n.testKubeletAccess)
+	t.Run("input", n.testInput)
 	t.Run("service account", n.testServiceAccount)
 	t.Run("rejection", n.testRejection)
 	t.Run("taints", n.testTaints)
@@ -298,6 +299,15 @@ func (n *nodeCluster) testStreams(t *testing.T) {
 	n.waitJob(t, "talks", "Complete")
 	if _, stderr, code := n.kubectl(t, "", "exec", pod, "--", "true"); code != 1 || !strings.Contains(stderr, "cannot exec into a container in a completed pod") {
 		t.Errorf("exec in a Pod that has ended: %q, %d", stderr, code)
+	}
+}
+
+// testInput: kubectl run -i makes a Pod, and what it sends through the cluster's API server is the container's standard input.
+func (n *nodeCluster) testInput(t *testing.T) {
+	stdout, stderr, code := n.kubectl(t, "one\ntwo", "run", "reader", "-i", "--rm", "--quiet", "--restart=Never", "--image=none", "--pod-running-timeout=2m",
+		"--command", "--", "sh", "-c", "cat; echo ' over'; exit 4")
+	if stdout != "one\ntwo over\n" || code != 4 {
+		t.Errorf("kubectl run: %q, %q, exit code %d", stdout, stderr, code)
 	}
 }
 

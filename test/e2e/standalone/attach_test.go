@@ -22,8 +22,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // withInput are the lines of a container whose standard input is for one client, and is closed after it.
@@ -173,8 +175,14 @@ while :; do read line && { echo "$TERM got $line"; [ "$line" = quit ] && exit 5;
 		defer close(read)
 		_, _ = io.Copy(&screen, control) // ends with an error where nobody has the terminal open any more
 	}()
+	resize := func() {
+		size := [4]uint16{50, 132}
+		ioctl(t, control, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+		_ = command.Process.Signal(syscall.SIGWINCH) // as the kernel tells those whose controlling terminal it is
+	}
 	for _, step := range []struct{ enter, shows string }{
 		{"", "size 30 100\r\n"},
+		{"", "size 50 132\r\n"},
 		{"typed\r", "typed\r\nxterm got typed\r\n"},
 		{"\x03", "interrupted\r\n"},
 		{"quit\r", "xterm got quit\r\n"},
@@ -188,6 +196,7 @@ while :; do read line && { echo "$TERM got $line"; [ "$line" = quit ] && exit 5;
 			}
 			return ""
 		})
+		resize()
 	}
 	if err := command.Wait(); err != nil {
 		t.Errorf("kubectl: %v", err)
