@@ -20,7 +20,9 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,9 +46,29 @@ func TestChaos(t *testing.T) {
 	}
 }
 
+// chaos is one run of TestChaos.
+type chaos struct {
+	*env
+	random *rand.Rand
+	stop   func()
+
+	// succeeded and failed are how many Pods ended so by themselves, deleted those that a user deleted. Of these it depends on what the controller
+	// sees first whether they count as succeeded or failed, and of those that still terminate when the Job ends, whether they count.
+	succeeded, failed int32
+	deleted           sets.Set[types.UID]
+
+	// torn is how often a watch was torn.
+	torn int
+}
+
+// briefBackoff keeps a run from spending most of its time on waiting for replacements.
+func briefBackoff(config *Config) {
+	config.Limits.FailureBackoff, config.Limits.FailureBackoffMax = time.Second, 4*time.Second
+}
+
 func runChaos(t *testing.T, random *rand.Rand) {
 	t.Helper()
-	e := newEnv(t)
+	c := &chaos{env: newEnv(t, briefBackoff), random: random, deleted: sets.New[types.UID]()}
 	mode := func(*batchv1.Job) {}
 	if random.IntN(2) == 0 {
 		mode = indexed
@@ -54,81 +76,84 @@ func runChaos(t *testing.T, random *rand.Rand) {
 	completions := int32(5 + random.IntN(20))
 	parallelism := int32(1 + random.IntN(8))
 	replacement := []batchv1.PodReplacementPolicy{batchv1.TerminatingOrFailed, batchv1.Failed}[random.IntN(2)]
-	e.create(newJob(sized(parallelism, completions), backoffLimit(1000), mode, func(job *batchv1.Job) { job.Spec.PodReplacementPolicy = &replacement }))
-	e.api.toss(randomFaults(rand.New(rand.NewPCG(random.Uint64(), 0))))
-	stop := e.start()
+	c.create(newJob(sized(parallelism, completions), backoffLimit(1000), mode, func(job *batchv1.Job) { job.Spec.PodReplacementPolicy = &replacement }))
+	c.api.toss(randomFaults(rand.New(rand.NewPCG(random.Uint64(), 0))))
+	c.stop = c.start()
 
-	// Of deleted Pods it depends on what the controller sees first whether they count as succeeded or failed, and of those that still terminate when
-	// the Job ends, whether they count.
-	var succeeded, failed int32
-	deleted := sets.New[types.UID]()
-	round, torn := 0, 0
-	e.until("the Job completes", func() bool {
+	round := 0
+	c.until("the Job completes", func() bool {
 		round++
 		if round == 3000 {
-			e.api.toss(nil) // enough: from here on it must go well
+			c.api.toss(nil) // enough: from here on it must go well
 		}
-		switch random.IntN(40) {
-		case 0:
-			e.api.podWatch.close()
-		case 1:
-			e.api.jobWatch.close()
-		case 2, 3, 4:
-			e.api.podWatch.open()
-			e.api.jobWatch.open()
-		case 6, 7:
-			[]*gate{&e.api.podWatch, &e.api.jobWatch}[random.IntN(2)].allow(1 + random.IntN(4))
-		case 8:
-			if torn < 2 && random.IntN(4) == 0 { // it takes a watcher a second to list anew
-				torn++
-				[]*gate{&e.api.podWatch, &e.api.jobWatch}[random.IntN(2)].tear()
-			}
-		case 5:
-			if random.IntN(4) == 0 {
-				e.api.podWatch.open()
-				e.api.jobWatch.open()
-				stop()
-				e = newEnvOn(t, e.api, e.clock)
-				stop = e.start()
+		c.disturb()
+		for _, pod := range c.pods() {
+			if !ended(pod) && random.IntN(4) == 0 {
+				c.moveOn(pod)
 			}
 		}
-		for _, pod := range e.pods() {
-			switch {
-			case ended(pod) || random.IntN(4) != 0:
-			case pod.DeletionTimestamp != nil: // by a user, or by the controller
-				e.endIfThere(pod, int32(random.IntN(2)))
-			case deleted.Len() < 4 && random.IntN(10) == 0:
-				if e.api.deleteAsUser(pod.Namespace, pod.Name) {
-					deleted.Insert(pod.UID)
-				}
-			case pod.Status.Phase == corev1.PodPending:
-				e.run(pod)
-			case failed < 4 && random.IntN(5) == 0:
-				failed++
-				e.end(pod, 1)
-			default:
-				succeeded++
-				e.end(pod, 0)
-			}
-		}
-		return condition(e.job(), batchv1.JobComplete) != nil
+		return condition(c.job(), batchv1.JobComplete) != nil
 	})
-	status := e.job().Status
-	least, most := succeeded+failed, succeeded+failed+int32(deleted.Len())
-	if counted := status.Succeeded + status.Failed; status.Succeeded != completions || status.Failed < failed || counted < least || counted > most {
+	status := c.job().Status
+	least, most := c.succeeded+c.failed, c.succeeded+c.failed+int32(c.deleted.Len())
+	if counted := status.Succeeded + status.Failed; status.Succeeded != completions || status.Failed < c.failed || counted < least || counted > most {
 		t.Errorf("%d of %d completions, %d failures are counted; there were %d and %d, and %d deleted Pods%s", status.Succeeded, completions, status.Failed,
-			succeeded, failed, deleted.Len(), e.summary())
+			c.succeeded, c.failed, c.deleted.Len(), c.summary())
 	}
-	e.api.podWatch.open()
-	e.api.jobWatch.open()
-	e.until("no finalizer is left", func() bool {
-		for _, pod := range e.pods() {
-			if len(pod.Finalizers) > 0 {
-				return false
-			}
-		}
-		return true
+	c.openWatches()
+	c.until("no finalizer is left", func() bool {
+		return !slices.ContainsFunc(c.pods(), func(pod *corev1.Pod) bool { return len(pod.Finalizers) > 0 })
 	})
+}
+
+// disturb does something to the watches or to the controller, now and then.
+func (c *chaos) disturb() {
+	watch := []*gate{&c.api.podWatch, &c.api.jobWatch}[c.random.IntN(2)]
+	switch c.random.IntN(40) {
+	case 0, 1:
+		watch.close()
+	case 2, 3, 4:
+		c.openWatches()
+	case 5, 6:
+		watch.allow(1 + c.random.IntN(4))
+	case 7:
+		if c.torn < 2 && c.random.IntN(4) == 0 { // it takes a watcher a second to list anew
+			c.torn++
+			watch.tear()
+		}
+	case 8:
+		if c.random.IntN(4) == 0 {
+			c.openWatches()
+			c.stop()
+			c.env = newEnvOn(c.t, c.api, c.clock, briefBackoff)
+			c.stop = c.start()
+		}
+	}
+}
+
+func (c *chaos) openWatches() {
+	c.api.podWatch.open()
+	c.api.jobWatch.open()
+}
+
+// moveOn does with a Pod that has not ended what its kubelet, or a user, may do next.
+func (c *chaos) moveOn(pod *corev1.Pod) {
+	switch {
+	case pod.DeletionTimestamp != nil: // by a user, or by the controller
+		c.endIfThere(pod, int32(c.random.IntN(2)))
+	case c.deleted.Len() < 4 && c.random.IntN(10) == 0:
+		if c.api.deleteAsUser(pod.Namespace, pod.Name) {
+			c.deleted.Insert(pod.UID)
+		}
+	case pod.Status.Phase == corev1.PodPending:
+		c.run(pod)
+	case c.failed < 4 && c.random.IntN(5) == 0:
+		c.failed++
+		c.end(pod, 1)
+	default:
+		c.succeeded++
+		c.end(pod, 0)
+	}
 }
 
 // randomFaults fails one request in eight.

@@ -78,7 +78,8 @@ func listedIn(status batchv1.JobStatus) sets.Set[types.UID] {
 	return sets.New(slices.Concat(status.UncountedTerminatedPods.Succeeded, status.UncountedTerminatedPods.Failed)...)
 }
 
-// checkParallelism: there are never more active Pods than parallelism, an index never has two, nor one after it succeeded.
+// checkParallelism: there are never more active Pods than parallelism, an index never has two, nor one after it succeeded; but a Pod that is replaced
+// while it terminates may succeed after all.
 func (a *fakeAPI) checkParallelism(created *corev1.Pod) {
 	job := a.ownerOf(created)
 	if job == nil {
@@ -94,7 +95,8 @@ func (a *fakeAPI) checkParallelism(created *corev1.Pod) {
 		if live {
 			active++
 		}
-		if index != "" && pod.UID != created.UID && pod.Labels[batch.JobCompletionIndexAnnotation] == index && (live || pod.Status.Phase == corev1.PodSucceeded) {
+		succeeded := pod.Status.Phase == corev1.PodSucceeded && (pod.DeletionTimestamp == nil || *job.Spec.PodReplacementPolicy == batchv1.Failed)
+		if index != "" && pod.UID != created.UID && pod.Labels[batch.JobCompletionIndexAnnotation] == index && (live || succeeded) {
 			a.violation("index %s gets Pod %s besides Pod %s, %s", index, created.Name, pod.Name, pod.Status.Phase)
 		}
 	}

@@ -28,6 +28,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -88,9 +89,9 @@ func apiAlone(t *testing.T) (*framework.Server, *framework.Kubelet) {
 	return alone, node
 }
 
-func createOn(t *testing.T, on *framework.Server, node *framework.Kubelet, parallelism, completions int32) *testJob {
+func createOn(t *testing.T, on *framework.Server, node *framework.Kubelet, changes ...func(*batchv1.JobSpec)) *testJob {
 	t.Helper()
-	created, err := on.Kube.BatchV1().Jobs(metav1.NamespaceDefault).Create(t.Context(), newJob(sized(parallelism, completions)), metav1.CreateOptions{})
+	created, err := on.Kube.BatchV1().Jobs(metav1.NamespaceDefault).Create(t.Context(), newJob(changes...), metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func createOn(t *testing.T, on *framework.Server, node *framework.Kubelet, paral
 func TestControllerElsewhere(t *testing.T) {
 	t.Parallel()
 	alone, node := apiAlone(t)
-	job := createOn(t, alone, node, 2, 2)
+	job := createOn(t, alone, node, sized(2, 2))
 	runController(t, alone.Config())
 	node.Succeed(t, job.running(2)...)
 	job.wait(state{Succeeded: 2, Conditions: complete("CompletionsReached")})
@@ -161,7 +162,7 @@ func TestQuota(t *testing.T) {
 	config := alone.Config()
 	config.Wrap(limit.wrap)
 	runController(t, config)
-	job := createOn(t, alone, node, 5, 5)
+	job := createOn(t, alone, node, sized(5, 5))
 
 	framework.Eventually(t, "three Pods have been refused", func(context.Context) error {
 		if n := len(limit.attempts()); n < 3 {
