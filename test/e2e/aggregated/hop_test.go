@@ -102,18 +102,20 @@ func BenchmarkHop(b *testing.B) {
 
 // hopTable is what was measured, as docs/performance.md has it.
 type hopTable struct {
-	rows strings.Builder
+	rows     strings.Builder
+	requests int
 }
 
 // add adds a kind of request. What was measured last of it is what is added last.
 func (h *hopTable) add(row string, direct, through []time.Duration) {
+	h.requests = len(direct)
 	fmt.Fprintf(&h.rows, "| %s |", row)
 	for _, q := range []float64{0.50, 0.99} {
 		for _, took := range [][]time.Duration{direct, through} {
 			fmt.Fprintf(&h.rows, " %.1f |", quantile(took, q).Seconds()*1000)
 		}
 	}
-	fmt.Fprintf(&h.rows, " %d |\n", len(direct))
+	h.rows.WriteString("\n")
 }
 
 // String is a table in Markdown, in milliseconds, with a line on the machine: numbers of a busy one say little.
@@ -122,9 +124,9 @@ func (h *hopTable) String() string {
 	if err != nil {
 		load = []byte("unknown")
 	}
-	return fmt.Sprintf("Milliseconds; %d cores, load average %s\n\n"+
-		"| request | straight, p50 | through, p50 | straight, p99 | through, p99 | requests each way |\n|---|---|---|---|---|---|\n%s",
-		runtime.NumCPU(), strings.TrimSpace(string(load)), &h.rows)
+	return fmt.Sprintf("Milliseconds, of %d requests each way, one at a time, on %d cores, load average %s\n\n"+
+		"| request | straight, p50 | through, p50 | straight, p99 | through, p99 |\n|---|---|---|---|---|\n%s",
+		h.requests, runtime.NumCPU(), strings.TrimSpace(string(load)), &h.rows)
 }
 
 // bothWays are clients of one user: through the cluster's API server, and past it.
