@@ -56,7 +56,8 @@ func TestAttachInput(t *testing.T) {
 			if got := c.podEnd(t, pod); got != "Failed///Error/3" {
 				t.Errorf("got %s", got)
 			}
-			if log := c.run(t, "logs", pod); log != data+"to stderr\n" {
+			// What came first of two streams is not known.
+			if log := c.run(t, "logs", pod); strings.Replace(log, "to stderr\n", "", 1) != data || log == data {
 				t.Errorf("the log has %d bytes of %d", len(log), len(data))
 			}
 		})

@@ -139,6 +139,40 @@ func TestFollowEndsWithTheContainer(t *testing.T) {
 	}
 }
 
+// TestFollowSeveral: kubectl logs -f of a selector shows all containers of all its Pods as they go, and ends with the last of them.
+func TestFollowSeveral(t *testing.T) {
+	t.Parallel()
+	c, g := newClient(t, shared), newGate(t)
+	c.apply(t, jobManifest("j", "echo $JOB_COMPLETION_INDEX before; "+g.await()+"; echo $JOB_COMPLETION_INDEX after", "completionMode: Indexed", "completions: 3", "parallelism: 3"))
+	eventually(t, time.Minute, func() string {
+		if ready := c.job(t, "job", "j").Status.Ready; ready != 3 {
+			return fmt.Sprintf("%d Pods are ready, want 3", ready)
+		}
+		return ""
+	})
+	const tooMany = "you are attempting to follow 3 log streams, but maximum allowed concurrency is 2, use --max-log-requests to increase the limit"
+	if got := c.refused(t, "", "logs", "-f", "-l", "job-name=j", "--max-log-requests=2"); !strings.Contains(got, tooMany) {
+		t.Errorf("with too few requests kubectl says %s", got)
+	}
+	all := c.watch(t, "logs", "-f", "-l", "job-name=j", "--max-log-requests=3", "--all-containers", "--prefix")
+	job := c.watch(t, "logs", "-f", "job/j", "--all-pods")
+	for _, client := range []*process{all, job} {
+		eventually(t, time.Minute, func() string {
+			if got := strings.Count(client.stdout.String(), " before\n"); got != 3 {
+				return fmt.Sprintf("before the gate opens kubectl shows %q", client.stdout.String())
+			}
+			return ""
+		})
+	}
+	g.open(t)
+	c.wait(t, "j", "Complete")
+	for _, client := range []*process{all, job} {
+		if !client.endsWithin(time.Minute) || client.exitCode() != 0 || strings.Count(client.stdout.String(), " after\n") != 3 {
+			t.Errorf("kubectl shows %q, and ended: %t\n%s", client.stdout.String(), client.ended(), client.stderr.tail())
+		}
+	}
+}
+
 // TestLogErrors compares with the answers of a kubelet behind kube-apiserver.
 func TestLogErrors(t *testing.T) {
 	t.Parallel()
