@@ -26,6 +26,7 @@ import (
 	"strings"
 	"testing"
 
+	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/rest"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
@@ -70,9 +71,11 @@ func TestReadyOnceCachesAreSynced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var installed genericapiserver.Config
+	manager.Install(&installed)
 	state := func() map[string]error {
 		got := map[string]error{}
-		for _, check := range manager.Checks() {
+		for _, check := range installed.ReadyzChecks {
 			got[check.Name()] = check.Check(nil)
 		}
 		return got
