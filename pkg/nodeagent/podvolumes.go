@@ -166,17 +166,20 @@ func (a *Agent) unmountVolumes() {
 	}
 }
 
-// view is how a container sees the machine's files: with its volumes at their mount paths.
+// view is how a container sees the machine's files: with its volumes at their mount paths, and its own name resolution.
 func (a *Agent) view(pod *corev1.Pod, container *corev1.Container, environment *environment) (supervisor.View, error) {
 	var view supervisor.View
 	if security := container.SecurityContext; security != nil {
 		view.ReadOnlyRoot = isTrue(security.ReadOnlyRootFilesystem)
 	}
-	if len(container.VolumeMounts) == 0 {
-		return view, nil
-	}
 	var err error
-	view.Mounts, err = a.volumeSet(pod).Mounts(container, environment.expandStrictly)
+	if len(container.VolumeMounts) > 0 {
+		if view.Mounts, err = a.volumeSet(pod).Mounts(container, environment.expandStrictly); err != nil {
+			return view, err
+		}
+	}
+	names, err := a.nameFiles(pod, container)
+	view.Mounts = append(view.Mounts, names...)
 	return view, err
 }
 

@@ -57,7 +57,6 @@ func (r *refusals) refuse(refused bool, path *field.Path, why string) {
 
 const (
 	whyIsolation = "containers are processes of this machine, without isolation from it"
-	whyNetwork   = "containers share the network and the name resolution of this machine"
 	whyIdentity  = "the server is not root, so containers run as its user"
 	whyMissing   = "is not supported by this node"
 )
@@ -65,8 +64,12 @@ const (
 func (r *refusals) podSpec(spec *corev1.PodSpec, path *field.Path) {
 	r.volumes(spec, path)
 	r.refuse(len(spec.EphemeralContainers) > 0, path.Child("ephemeralContainers"), whyMissing)
-	r.refuse(len(spec.HostAliases) > 0, path.Child("hostAliases"), whyNetwork)
-	r.refuse(spec.DNSConfig != nil, path.Child("dnsConfig"), whyNetwork)
+	if len(spec.HostAliases) > 0 {
+		r.mounts(path.Child("hostAliases"))
+	}
+	if spec.DNSConfig != nil {
+		r.mounts(path.Child("dnsConfig"))
+	}
 	r.refuse(spec.RuntimeClassName != nil, path.Child("runtimeClassName"), whyIsolation)
 	r.refuse(spec.OS != nil && string(spec.OS.Name) != runtime.GOOS, path.Child("os", "name"), "this machine runs "+runtime.GOOS)
 	r.refuse(spec.HostUsers != nil && !*spec.HostUsers, path.Child("hostUsers"), whyIsolation)

@@ -91,8 +91,8 @@ func TestUnsupportedField(t *testing.T) {
 		}, "spec.containers[0].volumeMounts[0].mountPropagation"},
 		"volume devices":       {func(p pod) { main(p).VolumeDevices = []corev1.VolumeDevice{{Name: "v"}} }, "spec.containers[0].volumeDevices"},
 		"ephemeral containers": {func(p pod) { p.Spec.EphemeralContainers = make([]corev1.EphemeralContainer, 1) }, "spec.ephemeralContainers"},
-		"host aliases":         {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1) }, "spec.hostAliases"},
-		"dns config":           {func(p pod) { p.Spec.DNSConfig = &corev1.PodDNSConfig{} }, "spec.dnsConfig"},
+		"host aliases":         {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1) }, unlessMounts("spec.hostAliases")},
+		"dns config":           {func(p pod) { p.Spec.DNSConfig = &corev1.PodDNSConfig{} }, unlessMounts("spec.dnsConfig")},
 		"runtime class":        {func(p pod) { p.Spec.RuntimeClassName = new("gvisor") }, "spec.runtimeClassName"},
 		"windows":              {func(p pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "spec.os.name"},
 		"user namespace":       {func(p pod) { p.Spec.HostUsers = new(false) }, "spec.hostUsers"},
@@ -119,7 +119,7 @@ func TestUnsupportedField(t *testing.T) {
 		"no capabilities":            {func(p pod) { security(p).Capabilities = &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}} }, ""},
 		"unmasked proc":              {func(p pod) { security(p).ProcMount = new(corev1.UnmaskedProcMount) }, "spec.containers[0].securityContext.procMount"},
 		"selinux":                    {func(p pod) { security(p).SELinuxOptions = &corev1.SELinuxOptions{} }, "spec.containers[0].securityContext.seLinuxOptions"},
-		"first of several wins":      {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1); main(p).Command = nil }, "spec.hostAliases"},
+		"first of several wins":      {func(p pod) { p.Spec.RuntimeClassName = new("gvisor"); main(p).Command = nil }, "spec.runtimeClassName"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -142,12 +142,12 @@ func TestUnsupportedField(t *testing.T) {
 var decided = map[reflect.Type]map[string]string{
 	reflect.TypeFor[corev1.PodSpec](): {
 		"Volumes": "done", "InitContainers": "done", "Containers": "done", "EphemeralContainers": "refused", "RestartPolicy": "done",
-		"TerminationGracePeriodSeconds": "done", "ActiveDeadlineSeconds": "done", "DNSPolicy": "every policy but None ends at this machine's names, and None needs dnsConfig",
+		"TerminationGracePeriodSeconds": "done", "ActiveDeadlineSeconds": "done", "DNSPolicy": "done",
 		"NodeSelector": "done", "ServiceAccountName": "done", "DeprecatedServiceAccount": "an alias", "AutomountServiceAccountToken": "the API server adds the volume with the token",
 		"NodeName": "done", "HostNetwork": "always so", "HostPID": "always so", "HostIPC": "always so", "ShareProcessNamespace": "always so",
 		"SecurityContext": "done", "ImagePullSecrets": "nothing is pulled", "Hostname": "done", "Subdomain": "a name in the cluster's DNS, of which there is none",
-		"Affinity": "done", "SchedulerName": "done", "Tolerations": "done", "HostAliases": "refused", "PriorityClassName": "the API server's", "Priority": "no preemption here",
-		"DNSConfig": "refused", "ReadinessGates": "done", "RuntimeClassName": "refused", "EnableServiceLinks": "there are no Services", "PreemptionPolicy": "no preemption here",
+		"Affinity": "done", "SchedulerName": "done", "Tolerations": "done", "HostAliases": "done", "PriorityClassName": "the API server's", "Priority": "no preemption here",
+		"DNSConfig": "done", "ReadinessGates": "done", "RuntimeClassName": "refused", "EnableServiceLinks": "there are no Services", "PreemptionPolicy": "no preemption here",
 		"Overhead": "done", "TopologySpreadConstraints": "done", "SetHostnameAsFQDN": "a kernel host name, which is the machine's", "OS": "refused", "HostUsers": "refused",
 		"SchedulingGates": "done", "ResourceClaims": "refused", "Resources": "done", "HostnameOverride": "done", "SchedulingGroup": "refused",
 		"EvictionResponders": "of whoever evicts, not of the node",

@@ -18,6 +18,7 @@ package standalone
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +104,28 @@ func TestContainerUserStatus(t *testing.T) {
 		}
 		return fmt.Sprintf("user and group are %v, and shown as %s", ids, got)
 	})
+}
+
+// TestNameResolution: a Pod has its own names and name servers, beside the machine's, and the machine sees nothing of it.
+func TestNameResolution(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, shared)
+	machine, err := os.ReadFile("/etc/hosts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := podManifest("p", "getent hosts backend; tail -n 1 /etc/hosts; cat /etc/resolv.conf") +
+		"\n  hostAliases: [{ip: 192.0.2.7, hostnames: [backend]}]\n  dnsPolicy: None\n  dnsConfig: {nameservers: [192.0.2.53], searches: [jobs.example], options: [{name: ndots, value: '2'}]}\n"
+	c.apply(t, manifest)
+	c.waitPhase(t, "p", "Succeeded")
+	log := c.run(t, "logs", "p")
+	if fields := strings.Fields(log); len(fields) < 2 || fields[0] != "192.0.2.7" || fields[1] != "backend" {
+		t.Errorf("the name is resolved to %q", log)
+	}
+	if want := "192.0.2.7\tbackend\nsearch jobs.example\nnameserver 192.0.2.53\noptions ndots:2\n"; !strings.HasSuffix(log, want) {
+		t.Errorf("got %q, want it to end with %q", log, want)
+	}
+	if after, err := os.ReadFile("/etc/hosts"); err != nil || string(after) != string(machine) {
+		t.Errorf("the machine's file has changed: %q, %v", after, err)
+	}
 }
