@@ -97,13 +97,16 @@ func Start(ctx context.Context, options Options) (_ *Server, err error) {
 		return nil, fmt.Errorf("wait for the cluster's API server: %w", err)
 	}
 	// Before etcd: without a certificate that the cluster trusts, it could not be told what is waited for.
-	if err := s.introduce(ctx, &options, cluster); err != nil {
+	registrar, err := s.certify(ctx, &options, cluster)
+	if err != nil {
 		return nil, err
 	}
 	s.room.Say("waiting for etcd")
 	if err := s.open(ctx, options); err != nil {
 		return nil, err
 	}
+	// After etcd: who can't serve changes nothing of what the cluster knows.
+	s.introduce(ctx, registrar)
 	return s, s.assemble(ctx, options, cluster)
 }
 
@@ -171,23 +174,29 @@ func (s *Server) assemble(ctx context.Context, options Options, cluster *host) e
 	return s.serve(ctx, options, cluster, data)
 }
 
-// introduce makes the cluster find and trust the server, and keeps it so.
-func (s *Server) introduce(ctx context.Context, options *Options, cluster *host) error {
+// certify sees that there is a certificate to serve with that the cluster trusts, or will once it was registered. The registrar is nil where registration is
+// somebody else's task.
+func (s *Server) certify(ctx context.Context, options *Options, cluster *host) (*registration.Registrar, error) {
 	registrar, err := newRegistrar(*options, cluster, s)
-	if err != nil {
-		return err
+	if err != nil || !options.ownCertificates() {
+		return registrar, err
 	}
+	s.room.Say("waiting for a serving certificate")
+	if err := s.makeCertificates(ctx, *options, cluster, registrar); err != nil {
+		return nil, err
+	}
+	options.Serving.ServerCert.GeneratedCert = s.keeper
+	s.room.Show(func() (*tls.Certificate, error) {
+		pair, err := tls.X509KeyPair(s.keeper.CurrentCertKeyContent())
+		return &pair, err
+	})
+	return registrar, nil
+}
+
+// introduce makes the cluster find and trust the server, and keeps it so.
+func (s *Server) introduce(ctx context.Context, registrar *registration.Registrar) {
 	parts := map[string]stage.Part{}
-	if options.ownCertificates() {
-		s.room.Say("waiting for a serving certificate")
-		if err := s.makeCertificates(ctx, *options, cluster, registrar); err != nil {
-			return err
-		}
-		options.Serving.ServerCert.GeneratedCert = s.keeper
-		s.room.Show(func() (*tls.Certificate, error) {
-			pair, err := tls.X509KeyPair(s.keeper.CurrentCertKeyContent())
-			return &pair, err
-		})
+	if s.keeper != nil {
 		parts["certificates"] = loop(s.keeper.Run)
 	}
 	if registrar != nil {
@@ -196,7 +205,6 @@ func (s *Server) introduce(ctx context.Context, options *Options, cluster *host)
 	if len(parts) > 0 {
 		s.upkeep = stage.RunAll(context.WithoutCancel(ctx), "upkeep", parts, func(context.Context) {})
 	}
-	return nil
 }
 
 // serve starts the API and what works through it.
