@@ -57,8 +57,9 @@ type answer struct {
 var (
 	_ http.ResponseWriter = &answer{}
 	_ http.Flusher        = &answer{}
-	_ http.CloseNotifier  = &answer{} //nolint:staticcheck // what wraps a ResponseWriter in k8s.io/apiserver looks for it to find out whether it can flush
 	_ io.ReadCloser       = &answer{}
+	// http.CloseNotifier: by it, what wraps a ResponseWriter in k8s.io/apiserver finds out whether it can flush.
+	_ interface{ CloseNotify() <-chan bool } = &answer{}
 )
 
 func newAnswer(ctx context.Context, cancel context.CancelCauseFunc) *answer {
@@ -144,7 +145,7 @@ func (a *answer) Flush() {
 	a.begin()
 }
 
-// CloseNotify implements http.CloseNotifier.
+// CloseNotify is as in http.CloseNotifier.
 func (a *answer) CloseNotify() <-chan bool {
 	gone := make(chan bool, 1)
 	context.AfterFunc(a.ctx, func() { gone <- true })

@@ -232,7 +232,7 @@ func TestGivingUp(t *testing.T) {
 		if value := r.Context().Value(key{}); value != nil {
 			t.Errorf("the handler sees %v in the client's context", value)
 		}
-		gone := w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // see answer
+		gone := w.(interface{ CloseNotify() <-chan bool }).CloseNotify()
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 		<-gone
