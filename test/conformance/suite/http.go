@@ -50,6 +50,15 @@ func (t *T) JSON(response Response, into any) {
 
 // Do sends a request as it stands.
 func (t *T) Do(request Request) Response {
+	answer := t.Open(request)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	t.Must(err)
+	return Response{Code: answer.StatusCode, Header: answer.Header, Body: body}
+}
+
+// Open sends a request and returns the answer before its body has come: for watches. The caller closes the body.
+func (t *T) Open(request Request) *http.Response {
 	path := request.Path
 	if path == "" || path[0] != '/' {
 		jobs := t.Target().Jobs
@@ -67,10 +76,7 @@ func (t *T) Do(request Request) Response {
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	t.Must(err)
-	return Response{Code: answer.StatusCode, Header: answer.Header, Body: body}
+	return answer
 }
 
 // sub returns a path below a collection, or a query of it.
