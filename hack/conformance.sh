@@ -89,7 +89,7 @@ standalone() {
   return "${status}"
 }
 
-# inCluster NAME FLAGS-OF-WITH-CLUSTER -- ARGUMENTS... starts a control plane and calls NAME inside, with KUBECONFIG and CLUSTER_DIR set.
+# inCluster NAME FLAGS-OF-WITH-CLUSTER -- ARGUMENTS... starts a control plane and calls NAME inside, with KUBECONFIG, CLUSTER_DIR and CONTROLLER_MANAGER set.
 inCluster() {
   local name=$1 flags=()
   shift
@@ -118,7 +118,7 @@ insideKubernetes() {
   trap stop EXIT
   startNode
   # It takes Kubernetes minutes to remove hundreds of namespaces, and it is thrown away.
-  judge kubernetes-1.37 "${KUBECONFIG}" --keep --name kubernetes --group batch/v1 "$@"
+  judge kubernetes-1.37 "${KUBECONFIG}" --keep --name kubernetes --group batch/v1 --controllers "${CONTROLLER_MANAGER}" "$@"
 }
 
 aggregated() {

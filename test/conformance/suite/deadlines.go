@@ -24,6 +24,10 @@ const (
 	// DefaultWait is how long a test waits for one thing to happen, unless the run says otherwise.
 	DefaultWait = 90 * time.Second
 
+	// patience is by how much longer than for one thing a test waits for what a server looks for now and then only, such as Nodes that
+	// are gone: Kubernetes takes up to a minute until it believes that, jobserver two.
+	patience = 3
+
 	// readyTimeout is how long a server, and a node of it, may take to be there when a run begins.
 	readyTimeout = time.Minute
 

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,7 @@ type places struct {
 
 	lock       sync.Mutex
 	nodeName   string
+	nodes      []string
 	namespaces []string
 }
 
@@ -91,11 +93,18 @@ func (p *places) freePods(ctx context.Context, namespace string) error {
 	}
 	var errs []error
 	for _, pod := range pods.Items {
-		if pod.Spec.NodeName == p.nodeName || pod.Spec.NodeName == "" {
+		if pod.Spec.NodeName == "" || p.plays(pod.Spec.NodeName) {
 			errs = append(errs, p.kube.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// plays tells whether the suite is the kubelet of a node.
+func (p *places) plays(node string) bool {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return slices.Contains(p.nodes, node)
 }
 
 // node returns the name of the node that tests bind Pods to. The first caller makes it.
@@ -105,21 +114,35 @@ func (p *places) node(ctx context.Context) (string, error) {
 	if p.nodeName != "" {
 		return p.nodeName, nil
 	}
+	made, err := p.newNode(ctx)
+	p.nodeName = made
+	return made, err
+}
+
+// lostNode makes a node for one test, which may delete it. It is removed with the others where the test doesn't come to that.
+func (p *places) lostNode(ctx context.Context) (string, error) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.newNode(ctx)
+}
+
+// newNode makes a node. The caller holds the lock.
+func (p *places) newNode(ctx context.Context) (string, error) {
 	made, err := p.kube.CoreV1().Nodes().Create(ctx, &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "conformance-"},
 		Spec:       corev1.NodeSpec{Unschedulable: true},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		return "", fmt.Errorf("create the node that the suite plays: %w", err)
+		return "", fmt.Errorf("create a node that the suite plays: %w", err)
 	}
-	p.nodeName = made.Name
-	return p.nodeName, nil
+	p.nodes = append(p.nodes, made.Name)
+	return made.Name, nil
 }
 
 // remove removes all, waits until it is gone, and says what is left where that takes too long.
 func (p *places) remove(ctx context.Context) error {
 	p.lock.Lock()
-	namespaces, node := p.namespaces, p.nodeName
+	namespaces, nodes := p.namespaces, p.nodes
 	p.lock.Unlock()
 	var errs []error
 	for _, namespace := range namespaces {
@@ -127,12 +150,11 @@ func (p *places) remove(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
-	if node == "" {
-		return errors.Join(errs...)
-	}
-	err := p.kube.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		errs = append(errs, fmt.Errorf("delete the node that the suite played: %w", err))
+	for _, node := range nodes {
+		err := p.kube.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete a node that the suite played: %w", err))
+		}
 	}
 	return errors.Join(errs...)
 }

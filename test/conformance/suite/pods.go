@@ -152,6 +152,18 @@ func (t *T) PatchStatus(pod corev1.Pod, change func(status *corev1.PodStatus)) {
 func (t *T) Bind(pods ...corev1.Pod) {
 	node, err := t.run.places.node(t.ctx)
 	t.Must(err)
+	t.bind(node, pods...)
+}
+
+// BindToNew binds Pods to a node of their own, and returns its name: for tests that delete it.
+func (t *T) BindToNew(pods ...corev1.Pod) string {
+	node, err := t.run.places.lostNode(t.ctx)
+	t.Must(err)
+	t.bind(node, pods...)
+	return node
+}
+
+func (t *T) bind(node string, pods ...corev1.Pod) {
 	for _, pod := range pods {
 		err := t.Kube.CoreV1().Pods(pod.Namespace).Bind(t.ctx, &corev1.Binding{
 			ObjectMeta: metav1.ObjectMeta{Name: pod.Name, UID: pod.UID},

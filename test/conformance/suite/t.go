@@ -136,8 +136,13 @@ func place() string {
 
 // Eventually waits until check returns nil. It ends the test, with what was waited for and what check said last, where that takes
 // too long.
-func (t *T) Eventually(what string, check func() error) {
-	deadline := time.Now().Add(t.run.Wait)
+func (t *T) Eventually(what string, check func() error) { t.within(t.run.Wait, what, check) }
+
+// Patiently is Eventually for what a server looks for now and then only.
+func (t *T) Patiently(what string, check func() error) { t.within(patience*t.run.Wait, what, check) }
+
+func (t *T) within(wait time.Duration, what string, check func() error) {
+	deadline := time.Now().Add(wait)
 	pause := firstPoll
 	for {
 		err := check()

@@ -41,6 +41,9 @@ type Target struct {
 	// Version is the server's version, as kubectl version shows it.
 	Version string
 
+	// controllers is the address under which the controllers have their metrics.
+	controllers string
+
 	config     *rest.Config
 	client     *http.Client
 	features   sets.Set[Feature]
@@ -74,7 +77,7 @@ func Connect(ctx context.Context, config *rest.Config, groupVersion schema.Group
 	}
 	target := &Target{
 		Jobs: groupVersion.WithResource("jobs"), Version: version.GitVersion,
-		config: config, client: client, features: sets.New[Feature](),
+		controllers: config.Host, config: config, client: client, features: sets.New[Feature](),
 	}
 	if !served(kube.Discovery(), groupVersion, "jobs") {
 		return nil, fmt.Errorf("the server doesn't serve jobs in %s", groupVersion)
@@ -111,6 +114,8 @@ func (t *Target) probe(ctx context.Context, kube kubernetes.Interface) error {
 	if err != nil {
 		return fmt.Errorf("list the nodes of the server: %w", err)
 	}
+	_, err = t.metrics(ctx)
+	set(FeatureMetrics, err == nil)
 	set(FeatureReadyNode, slices.ContainsFunc(nodes.Items, isReadyNode))
 	return nil
 }

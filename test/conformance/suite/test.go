@@ -54,6 +54,9 @@ const (
 	FeatureQuota Feature = "ResourceQuota"
 	// FeatureReadyNode: at least one Node is Ready.
 	FeatureReadyNode Feature = "ReadyNode"
+	// FeatureMetrics: the metrics of the Job controller can be read. Those of Kubernetes are not the API server's but the controller
+	// manager's, whose address one has to say.
+	FeatureMetrics Feature = "Metrics"
 	// FeatureProtobuf: Jobs are served as protobuf.
 	FeatureProtobuf Feature = "Protobuf"
 	// FeatureAnyPod: Jobs adopt any Pod that their selectors match. Beside a cluster's own Job controller, jobserver's looks at Pods with a label of its

@@ -50,8 +50,8 @@ func later(t *suite.T, than metav1.Time) {
 }
 
 // freePod creates a Pod that no controller made.
-func freePod(t *suite.T, name string, labels map[string]string) corev1.Pod {
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}, Spec: newJob().Spec.Template.Spec}
+func freePod(t *suite.T, name string, labels map[string]string, finalizers ...string) corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Finalizers: finalizers}, Spec: newJob().Spec.Template.Spec}
 	made, err := t.Kube.CoreV1().Pods(t.Namespace()).Create(t.Context(), pod, metav1.CreateOptions{})
 	t.Must(err)
 	return *made

@@ -153,7 +153,7 @@ func init() {
 		}
 		return len(status.UncountedTerminatedPods.Succeeded) + len(status.UncountedTerminatedPods.Failed)
 	}
-	subject("Completion",
+	subject("Counting",
 		suite.Test{
 			Name: "OnRecordFirst", Description: "A Pod that has ended is on record as uncounted first; then it loses its finalizer and is counted.", Source: "KEP-2307; reference B36, B39 and B40",
 			Run: func(t *suite.T) {

@@ -40,6 +40,12 @@ func kubernetesPolicies(test suite.Test) suite.Test {
 	return test
 }
 
+// inSource returns the test with another source.
+func inSource(source string, test suite.Test) suite.Test {
+	test.Source = source
+	return test
+}
+
 // All returns all tests in the order of their names.
 func All() []suite.Test {
 	return slices.SortedFunc(slices.Values(all), func(a, b suite.Test) int { return strings.Compare(a.Name, b.Name) })

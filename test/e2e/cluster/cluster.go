@@ -56,6 +56,8 @@ type Cluster struct {
 	port    int
 	etcdURL string
 	certs   *certificates
+
+	controllerManagerPort int
 }
 
 // Start starts a control plane and returns when its API server is ready, which takes some seconds. On an error nothing is left running.
@@ -73,7 +75,7 @@ func Start(ctx context.Context, options Options) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: options.Dir, port: ports[0], etcdURL: fmt.Sprintf("http://127.0.0.1:%d", ports[1])}
+	c := &Cluster{dir: options.Dir, port: ports[0], etcdURL: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), controllerManagerPort: ports[3]}
 	if c.certs, err = makeCertificates(c.path("pki")); err != nil {
 		return nil, err
 	}
@@ -110,6 +112,12 @@ func (c *Cluster) Stop() error {
 
 // URL is where the API server listens.
 func (c *Cluster) URL() string { return fmt.Sprintf("https://127.0.0.1:%d", c.port) }
+
+// ControllerManagerURL is where the controller manager listens, with a certificate that the administrator's kubeconfig trusts. Its metrics
+// are there.
+func (c *Cluster) ControllerManagerURL() string {
+	return fmt.Sprintf("https://127.0.0.1:%d", c.controllerManagerPort)
+}
 
 // EtcdURL is where etcd listens, without TLS.
 func (c *Cluster) EtcdURL() string { return c.etcdURL }

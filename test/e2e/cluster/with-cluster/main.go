@@ -91,7 +91,7 @@ func run() (err error) {
 
 	command := exec.CommandContext(ctx, flag.Arg(0), flag.Args()[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	command.Env = append(os.Environ(), "KUBECONFIG="+running.Kubeconfig(), "CLUSTER_DIR="+dir)
+	command.Env = append(os.Environ(), "KUBECONFIG="+running.Kubeconfig(), "CLUSTER_DIR="+dir, "CONTROLLER_MANAGER="+running.ControllerManagerURL())
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	return command.Run()
 }
