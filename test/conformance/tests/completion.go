@@ -185,7 +185,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "StatusShape", Description: "The status of a Job that the controller has seen has ready, terminating and an empty list of uncounted Pods.", Source: "reference 1.3",
+			Name: "StatusShape", Description: "The status of a Job that the controller has seen has ready, terminating and an empty list of uncounted Pods.", Source: "reference 1.3 and B15",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob())
 				t.WaitActive(job, 1)
@@ -195,7 +195,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "Ready", Description: "Status.ready is the number of active Pods that are ready.", Source: "reference B19; KEP-2879",
+			Name: "Ready", Description: "Status.ready is the number of active Pods that are ready.", Source: "reference B19 and B29; KEP-2879",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(completions(3), parallelism(3)))
 				pods := t.WaitActive(job, 3)

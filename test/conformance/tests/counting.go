@@ -176,7 +176,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "ManyAtOnce", Description: "Of very many Pods that have ended at once, at most 500 are on record as uncounted, and each counts once.", Source: "KEP-2307; reference B36",
+			Name: "ManyAtOnce", Description: "Of very many Pods that have ended at once, at most 500 are on record as uncounted, and each counts once.", Source: "KEP-2307; reference 2.0 and B36",
 			Run: func(t *suite.T) {
 				const pods = limit + 60
 				labels := map[string]string{"many": "yes"}

@@ -69,7 +69,7 @@ func init() {
 		deleted("DefaultOfTheGuide", "A deletion through batch.jobserver.dev/v1 that says nothing of the Pods deletes them.", "guide 10 and 11",
 			suite.GroupJobserver, "", nil, allGone),
 		suite.Test{
-			Name: "ForegroundWaits", Description: "A Job that is deleted in the foreground stays until its Pods are gone, and makes no more.", Source: "reference B30 and B80", Features: collector,
+			Name: "ForegroundWaits", Description: "A Job that is deleted in the foreground stays until its Pods are gone, and makes no more.", Source: "reference B27, B30 and B80", Features: collector,
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(completions(3), parallelism(2)))
 				pods := t.WaitActive(job, 2)
@@ -107,7 +107,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "Recreate", Description: "A Job of the name of a deleted one starts anew.", Source: "guide 11; reference B3", Features: collector,
+			Name: "Recreate", Description: "A Job of the name of a deleted one starts anew.", Source: "guide 11; reference B3 and B10", Features: collector,
 			Run: func(t *suite.T) {
 				first := t.Create(newJob(indexed(2), backoffLimit(1)))
 				pods := t.WaitActive(first, 2)

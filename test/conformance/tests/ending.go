@@ -37,7 +37,7 @@ func init() {
 				suite.Equal(t, "restarts", pods[0].Status.ContainerStatuses[0].RestartCount, 1)
 				suite.Equal(t, "failed", job.Status.Failed, 0)
 			}, onFailure(5), scratch),
-		runs("Previous", "The log of the container before the last restart can be read.", "guide 11 and 12",
+		runs("Previous", "The log of the container before the last restart can be read.", "guide 4, 11 and 12",
 			"echo try >> /tmp/scratch/tries; wc -l < /tmp/scratch/tries; test $(wc -l < /tmp/scratch/tries) -ge 2", func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				suite.Equal(t, "log", strings.TrimSpace(logs(t, pods[0], corev1.PodLogOptions{})), "2")
 				suite.Equal(t, "log before", strings.TrimSpace(logs(t, pods[0], corev1.PodLogOptions{Previous: true})), "1")

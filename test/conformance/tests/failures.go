@@ -63,7 +63,7 @@ const exceeded = "BackoffLimitExceeded"
 func init() {
 	subject("Failure",
 		suite.Test{
-			Name: "NoRetries", Description: "With backoffLimit 0, the first failed Pod fails the Job.", Source: "guide 3 and 7; reference B24",
+			Name: "NoRetries", Description: "With backoffLimit 0, the first failed Pod fails the Job.", Source: "guide 1, 3 and 7; reference B24",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(0)))
 				t.Fail(1, t.WaitActive(job, 1)...)
@@ -93,7 +93,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "Replaced", Description: "A failed Pod stays, without the finalizer, and is replaced after 10 s or more.", Source: "guide 3 and 5; reference B56",
+			Name: "Replaced", Description: "A failed Pod stays, without the finalizer, and is replaced after 10 s or more.", Source: "guide 3 and 5; reference 2.0, B37 and B56",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(3)))
 				failed := t.WaitActive(job, 1)[0]
@@ -109,7 +109,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "DelayDoubles", Description: "The second replacement in a row waits for 20 s or more.", Source: "guide 5, table; reference B55 and B56",
+			Name: "DelayDoubles", Description: "The second replacement in a row waits for 20 s or more.", Source: "guide 3 and 5, table; reference B55 and B56",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(backoffLimit(3)))
 				first := t.WaitActive(job, 1)[0]
@@ -132,7 +132,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "LimitIsExceeded", Description: "A Job fails when more Pods have failed than backoffLimit, not when as many have.", Source: "guide 5; reference B24",
+			Name: "LimitIsExceeded", Description: "A Job fails when more Pods have failed than backoffLimit, not when as many have.", Source: "guide 5 and 13; reference B24",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(completions(3), parallelism(3), backoffLimit(2)))
 				pods := t.WaitActive(job, 3)

@@ -56,7 +56,7 @@ func waitIndexLists(t *suite.T, job *batchv1.Job, completed, failed string) *bat
 func init() {
 	subject("Indexed",
 		suite.Test{
-			Name: "AllIndexes", Description: "An Indexed Job is complete when a Pod of each index has succeeded.", Source: "guide 6; reference B38",
+			Name: "AllIndexes", Description: "An Indexed Job is complete when a Pod of each index has succeeded.", Source: "guide 1 and 6; reference B38",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(indexed(3)))
 				t.Succeed(t.WaitActive(job, 3)...)

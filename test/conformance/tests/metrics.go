@@ -148,7 +148,7 @@ func init() {
 			t.WaitGone(job)
 			t.WaitGain(before, 1, "ttl_after_finished_controller_job_deletion_duration_seconds")
 		})),
-		counted("OnceAJob", "A Job that has finished is not counted again, whatever is written to it.", func(t *suite.T, before suite.Metrics) {
+		inSource("reference 2.16, B13 and B42", counted("OnceAJob", "A Job that has finished is not counted again, whatever is written to it.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(spec(func(spec *batchv1.JobSpec) {
 				spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{onExitCodes(batchv1.PodFailurePolicyActionFailJob, 9)}}
 			})))
@@ -161,6 +161,6 @@ func init() {
 			}
 			another(t)
 			suite.Equal(t, "number of events", len(slices.DeleteFunc(t.Events(job), func(event corev1.Event) bool { return event.Reason != label })), 1)
-		}),
+		})),
 	)
 }

@@ -134,7 +134,7 @@ func init() {
 					t.Errorf("the Pod has the finalizers %v", pods[0].Finalizers)
 				}
 			}),
-		made("Name", "The name of a Job's Pod is the Job's with a suffix of five characters.", "reference 1.16",
+		made("Name", "The name of a Job's Pod is the Job's with a suffix of five characters.", "reference 1.16 and B54",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				if suffix, found := strings.CutPrefix(pods[0].Name, "job-"); !found || len(suffix) != 5 {
 					t.Errorf("the Pod has the name %q", pods[0].Name)
@@ -216,7 +216,7 @@ func init() {
 				suite.Equal(t, "kind of the object", event.InvolvedObject.Kind, "Job")
 			}),
 		suite.Test{
-			Name: "Refused", Description: "An event of the Job tells of Pods that the API refuses, and the Job goes on once it may.", Source: "guide 12; reference B52 and 2.14",
+			Name: "Refused", Description: "An event of the Job tells of Pods that the API refuses, and the Job goes on once it may.", Source: "guide 12 and 13; reference B7, B52 and 2.14",
 			Features: []suite.Feature{suite.FeatureQuota},
 			Run: func(t *suite.T) {
 				quota := quotaOfPods(t, "0")

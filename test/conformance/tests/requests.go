@@ -24,6 +24,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -286,7 +287,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "AllNamespaces", Description: "The Jobs of all namespaces can be listed, and not created without one.", Source: "API conventions; guide 11",
+			Name: "AllNamespaces", Description: "The Jobs of all namespaces can be listed, and not created without one.", Source: "API conventions; guide 11 and 13",
 			Run: func(t *suite.T) {
 				t.Create(newJob(elsewhere, func(job *batchv1.Job) { job.Labels = map[string]string{"only": t.Namespace()} }))
 				path := "/apis/" + t.Target().Jobs.GroupVersion().String() + "/jobs"
@@ -452,6 +453,28 @@ func init() {
 				t.JSON(t.Do(remove("", "?propagationPolicy=Background")), &waiting)
 				suite.Equal(t, "kind, and whether it is being deleted", [2]any{waiting.Kind, waiting.DeletionTimestamp != nil}, [2]any{"Job", true})
 				t.Update(newJob(), func(job *batchv1.Job) { job.Finalizers = nil })
+			},
+		},
+		suite.Test{
+			Name: "Dependents", Description: "Whatever a Job owns is deleted with it, whichever group and version the reference names it by.", Source: "reference B82", Features: collector,
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(elsewhere))
+				owner := metav1.OwnerReference{APIVersion: t.Target().Jobs.GroupVersion().String(), Kind: "Job", Name: job.Name, UID: job.UID}
+				maps := t.Kube.CoreV1().ConfigMaps(t.Namespace())
+				for name, owners := range map[string][]metav1.OwnerReference{"owned": {owner}, "free": nil} {
+					_, err := maps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: owners}}, createOptions)
+					t.Must(err)
+				}
+				t.Delete(job, metav1.DeletePropagationBackground)
+				t.Eventually("what the Job owned is gone", func() error {
+					_, err := maps.Get(t.Context(), "owned", metav1.GetOptions{})
+					if apierrors.IsNotFound(err) {
+						return nil
+					}
+					return fmt.Errorf("it is there; error %v", err)
+				})
+				_, err := maps.Get(t.Context(), "free", metav1.GetOptions{})
+				t.Must(err)
 			},
 		},
 		suite.Test{

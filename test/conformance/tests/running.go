@@ -190,7 +190,7 @@ func init() {
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				printed(t, pods[0], fmt.Sprintf("%s %s job %s\n", pods[0].Name, pods[0].Namespace, pods[0].UID))
 			}, env(fromField("NAME", "metadata.name"), fromField("SPACE", "metadata.namespace"), fromField("JOB", "metadata.labels['job-name']"), fromField("UID_OF_POD", "metadata.uid"))),
-		runs("Index", "Each Pod of an Indexed Job has its index in JOB_COMPLETION_INDEX.", "guide 6 and 7", `echo "shard $JOB_COMPLETION_INDEX"`,
+		runs("Index", "Each Pod of an Indexed Job has its index in JOB_COMPLETION_INDEX.", "guide 6, 7 and 12", `echo "shard $JOB_COMPLETION_INDEX"`,
 			func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
 				suite.Equal(t, "completedIndexes", job.Status.CompletedIndexes, "0-3")
 				for index, pod := range pods {

@@ -47,7 +47,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "Resume", Description: "A Job that is resumed gets its Pods and its startTime.", Source: "guide 8; reference B28; KEP-2232",
+			Name: "Resume", Description: "A Job that is resumed gets its Pods and its startTime.", Source: "guide 1 and 8; reference B28; KEP-2232",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(suspended))
 				job = t.WaitCondition(job, batchv1.JobSuspended, corev1.ConditionTrue)

@@ -162,7 +162,7 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "NoScale", Description: "Jobs have no subresource scale.", Source: "reference 1.1",
+			Name: "NoScale", Description: "Jobs have no subresource scale.", Source: "guide 13; reference 1.1",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(suspended))
 				suite.Equal(t, "code", t.Do(suite.Request{Path: job.Name + "/scale"}).Code, 404)

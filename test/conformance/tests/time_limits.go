@@ -31,7 +31,7 @@ import (
 func init() {
 	subject("Deadline",
 		suite.Test{
-			Name: "Exceeded", Description: "A Job that is active for longer than activeDeadlineSeconds has failed, and its Pods are deleted.", Source: "guide 9; reference B24",
+			Name: "Exceeded", Description: "A Job that is active for longer than activeDeadlineSeconds has failed, and its Pods are deleted.", Source: "guide 1, 9 and 13; reference B24",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(activeDeadline(2), completions(2), parallelism(2)))
 				pods := t.WaitPods(job, 2)

@@ -218,15 +218,6 @@ func init() {
 			},
 		},
 		suite.Test{
-			Name: "TooOld", Description: "A watch from a version that the server has forgotten says so.", Source: "API conventions",
-			Run: func(t *suite.T) {
-				answer := t.Do(suite.Request{Path: "?watch=true&resourceVersion=1&timeoutSeconds=5"})
-				if text := string(answer.Body); !strings.Contains(text, `"reason":"Expired"`) || !strings.Contains(text, `"code":410`) {
-					t.Errorf("the answer is %d %s", answer.Code, text)
-				}
-			},
-		},
-		suite.Test{
 			Name: "OneJob", Description: "A watch may be of one Job, by its name.", Source: "API conventions; reference 1.12; guide 11",
 			Run: func(t *suite.T) {
 				w := watched(t, metav1.ListOptions{FieldSelector: "metadata.name=job"})
