@@ -163,6 +163,7 @@ func (t *T) BindToNew(pods ...corev1.Pod) string {
 	return node
 }
 
+// bind binds Pods to a node, and waits until the server acts on that.
 func (t *T) bind(node string, pods ...corev1.Pod) {
 	for _, pod := range pods {
 		err := t.Kube.CoreV1().Pods(pod.Namespace).Bind(t.ctx, &corev1.Binding{
