@@ -69,7 +69,8 @@ const (
 // Features returns all features.
 func Features() []Feature {
 	return []Feature{
-		FeatureBothGroups, FeatureEviction, FeatureGarbageCollector, FeatureQuota, FeatureReadyNode, FeatureProtobuf, FeatureAnyPod, FeatureUnmarkedPods,
+		FeatureBothGroups, FeatureEviction, FeatureGarbageCollector, FeatureQuota, FeatureReadyNode, FeatureMetrics, FeatureProtobuf, FeatureAnyPod,
+		FeatureUnmarkedPods,
 	}
 }
 

@@ -179,7 +179,8 @@ func init() {
 			Name: "ManyAtOnce", Description: "Of very many Pods that have ended at once, at most 500 are on record as uncounted, and each counts once.", Source: "KEP-2307; reference 2.0 and B36",
 			Run: func(t *suite.T) {
 				const pods = limit + 60
-				labels := map[string]string{"many": "yes"}
+				selected := map[string]string{"many": "yes"}
+				labels := likePods(t, selected)
 				// They are all there, and have ended, before there is a Job that may count them.
 				errs := make([]error, 20)
 				sideBySide(len(errs), func(worker int) {
@@ -188,7 +189,7 @@ func init() {
 					}
 				})
 				t.Must(errors.Join(errs...))
-				job := t.Create(newJob(completions(pods), parallelism(1), selecting(labels)))
+				job := t.Create(newJob(completions(pods), parallelism(1), selecting(selected)))
 				most := 0
 				for _, status := range history(t, job) {
 					most = max(most, uncounted(status))

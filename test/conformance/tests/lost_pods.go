@@ -126,6 +126,7 @@ func init() {
 		},
 		suite.Test{
 			Name: "StrayFinalizer", Description: "A Pod of nobody that has the finalizer of a Job's Pods loses it.", Source: "reference B4 and B44; KEP-2307",
+			Features: []suite.Feature{suite.FeatureAnyPod},
 			Run: func(t *suite.T) {
 				pod := freePod(t, "stray", map[string]string{"app": "stray"}, tracking)
 				t.WaitPod(pod, "has lost the finalizer", func(pod *corev1.Pod) bool { return pod != nil && !isTracked(*pod) })
@@ -139,7 +140,7 @@ func init() {
 				t.Succeed(pod)
 				finished := t.WaitComplete(job, "CompletionsReached")
 				_, err := t.Kube.CoreV1().Pods(pod.Namespace).Patch(t.Context(), pod.Name, "application/merge-patch+json",
-					fmt.Appendf(nil, `{"metadata":{"finalizers":[%q]}}`, tracking), metav1.PatchOptions{})
+					fmt.Appendf(nil, `{"metadata":{"finalizers":[%q]}}`, pod.Finalizers[0]), metav1.PatchOptions{})
 				t.Must(err)
 				t.DeletePod(pod)
 				t.WaitPodGone(pod)

@@ -99,7 +99,7 @@ func init() {
 				suite.Equal(t, "labels", pods[0].Labels, labelsOf(job))
 			})),
 		made("ReservedLabels", "All labels of a Job's Pods that users didn't ask for have a prefix of Kubernetes or jobserver, but for the two of old.",
-			"reference 1.16; API convention: labels that systems add have a prefix", func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
+			"reference 1.16; API conventions", func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
 				for key := range pods[0].Labels {
 					prefix, _, _ := strings.Cut(key, "/")
 					if !slices.Contains([]string{"job-name", "controller-uid", "batch.kubernetes.io", "batch.jobserver.dev"}, prefix) {
