@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 )
 
 // anyMetric is a metric that every server of Jobs has from its start, wherever it has its metrics.
@@ -84,10 +85,20 @@ func (t *T) WaitGain(before Metrics, gain float64, name string, labels ...string
 	})
 }
 
-// UseMetrics has the metrics of the controllers read from a controller manager, by its address, rather than from the server itself. Its
-// certificate has to be one that the kubeconfig trusts.
-func (t *Target) UseMetrics(ctx context.Context, address string) error {
+// UseMetrics has the metrics of the controllers read from the address of a process that has them, rather than from the server itself. What
+// the kubeconfig says of the user holds there too; authority is a file with the certificates that sign that of the process, or empty for
+// those of the kubeconfig.
+func (t *Target) UseMetrics(ctx context.Context, address, authority string) error {
 	t.controllers = strings.TrimSuffix(address, "/")
+	if authority != "" {
+		config := rest.CopyConfig(t.config)
+		config.CAFile, config.CAData = authority, nil
+		client, err := rest.HTTPClientFor(config)
+		if err != nil {
+			return fmt.Errorf("make a client of %s: %w", address, err)
+		}
+		t.controllersClient = client
+	}
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, slowestPoll, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		_, last = t.metrics(ctx)
@@ -106,7 +117,7 @@ func (t *Target) metrics(ctx context.Context) (Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := t.client.Do(request)
+	response, err := t.controllersClient.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("read the metrics of the controllers: %w", err)
 	}

@@ -42,7 +42,8 @@ type Target struct {
 	Version string
 
 	// controllers is the address under which the controllers have their metrics.
-	controllers string
+	controllers       string
+	controllersClient *http.Client
 
 	config     *rest.Config
 	client     *http.Client
@@ -77,7 +78,7 @@ func Connect(ctx context.Context, config *rest.Config, groupVersion schema.Group
 	}
 	target := &Target{
 		Jobs: groupVersion.WithResource("jobs"), Version: version.GitVersion,
-		controllers: config.Host, config: config, client: client, features: sets.New[Feature](),
+		controllers: config.Host, controllersClient: client, config: config, client: client, features: sets.New[Feature](),
 	}
 	if !served(kube.Discovery(), groupVersion, "jobs") {
 		return nil, fmt.Errorf("the server doesn't serve jobs in %s", groupVersion)

@@ -50,6 +50,7 @@ type options struct {
 	target              string
 	report, junit       string
 	controllers         string
+	controllersCA       string
 	expect              string
 	wait                time.Duration
 	list, keep          bool
@@ -81,8 +82,9 @@ It needs the rights of an administrator: it creates namespaces, Jobs, Pods, and 
 	flags.StringSliceVar(&o.groups, "group", []string{"batch/v1"}, "Groups and versions of Jobs to judge the server by: batch/v1, batch.jobserver.dev/v1")
 	flags.StringSliceVar(&o.lacks, "lacks", nil,
 		fmt.Sprintf("Features that the server is known to lack, although it seems to have them; tests that need one are skipped. They are %v", suite.Features()))
-	flags.StringVar(&o.controllers, "controllers", "", "Address of the controller manager whose metrics tell of Jobs, such as https://127.0.0.1:10257; "+
-		"the kubeconfig has to trust its certificate. Default: the server itself")
+	flags.StringVar(&o.controllers, "controllers", "", "Address of the process whose metrics tell of Jobs, such as https://127.0.0.1:10257 of a controller manager. "+
+		"Default: the server itself")
+	flags.StringVar(&o.controllersCA, "controllers-ca", "", "File with the certificates that sign that of --controllers. Default: those of the kubeconfig")
 	flags.StringVar(&o.pattern, "run", "", "Regular expression; only tests whose names match it are run")
 	flags.IntVar(&o.parallel, "parallel", 4*runtime.GOMAXPROCS(0), "How many tests run at a time")
 	flags.StringVar(&o.target, "name", "server", "Name of the server in reports")
@@ -236,7 +238,7 @@ func (o *options) judge(ctx context.Context, config *rest.Config, part part, out
 		return suite.RunReport{}, "", err
 	}
 	if o.controllers != "" {
-		if err := run.Target().UseMetrics(ctx, o.controllers); err != nil {
+		if err := run.Target().UseMetrics(ctx, o.controllers, o.controllersCA); err != nil {
 			return suite.RunReport{}, "", fmt.Errorf("--controllers: %w", err)
 		}
 	}
