@@ -134,6 +134,7 @@ func init() {
 		indexes("IntervalOfThree", "An interval of indexes has two ends.", "0-1-2",
 			`the fragment "0-1-2" violates the requirement that an index interval can have at most two parts separated by '-'`),
 		indexes("IntervalBackwards", "The ends of an interval of indexes are in order.", "3-2", "non-increasing order, previous: 3, current: 2"),
+		indexes("IntervalOfOne", "An interval of indexes has two different ends.", "3-3", "non-increasing order, previous: 3, current: 3"),
 		indexes("IndexesOutOfOrder", "Indexes are in order.", "3,1", "non-increasing order, previous: 3, current: 1"),
 		indexes("IndexTwice", "No index stands twice.", "1,1", "non-increasing order, previous: 1, current: 1"),
 		indexes("IntervalsOverlap", "Intervals of indexes don't overlap.", "0-2,2-3", "non-increasing order, previous: 2, current: 2"),
