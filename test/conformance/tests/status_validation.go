@@ -171,7 +171,9 @@ func init() {
 			func(status *batchv1.JobStatus) { status.CompletedIndexes, status.FailedIndexes = "2", ptr.To("1-2") }, nil, indexed(3), backoffLimitPerIndex(1)),
 		statusRefused("LaterIndexesOverlap", "No index is both completed and failed, wherever it stands in the lists.", "reference S17",
 			[]string{`status.failedIndexes: Invalid value: "0,3,5": failedIndexes and completedIndexes overlap at index: 5`},
-			func(status *batchv1.JobStatus) { status.CompletedIndexes, status.FailedIndexes = "1,4-6", ptr.To("0,3,5") }, nil, indexed(9), backoffLimitPerIndex(1)),
+			func(status *batchv1.JobStatus) {
+				status.CompletedIndexes, status.FailedIndexes = "1,4-6", ptr.To("0,3,5")
+			}, nil, indexed(9), backoffLimitPerIndex(1)),
 		statusRefused("FinishedAndTerminating", "A finished Job has no terminating Pods.", "reference S18; KEP-3939",
 			[]string{"status.terminating: Invalid value: 1: terminating>0 is invalid for finished job"},
 			both(completed, func(status *batchv1.JobStatus) { status.Terminating = ptr.To[int32](1) }), nil),
