@@ -57,7 +57,10 @@ func init() {
 		suite.Test{
 			Name: "RestartedGoesFirst", Description: "Of running Pods too many that are not ready, one whose containers were restarted more often goes.", Source: "reference B48",
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(completions(8), parallelism(3)))
+				job := t.Create(newJob(completions(8), parallelism(1)))
+				later(t, t.WaitActive(job, 1)[0].CreationTimestamp)
+				t.PatchSpec(job, suite.Fields{"parallelism": 3})
+				// The oldest comes first, and would be the last to go.
 				pods := t.WaitActive(job, 3)
 				t.Bind(pods...)
 				t.Start(false, pods[:2]...)
