@@ -111,12 +111,16 @@ func init() {
 		suite.Test{
 			Name: "LaterPod", Description: "A Pod that comes after the Job is adopted, too.", Source: "reference B4",
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(selecting(app), completions(2), parallelism(1)))
-				own := waitOf(t, app, 1)[0]
-				t.Succeed(freePod(t, "free", likePods(t, app)))
-				t.WaitStatus(job, 1, 1, 0)
-				t.Succeed(own)
-				t.WaitComplete(job, "CompletionsReached")
+				like := likePods(t, app)
+				job := t.Create(newJob(selecting(app), completions(3), parallelism(2), spec(func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = ptr.To(batchv1.Failed) })))
+				own := waitOf(t, app, 2)
+				// A Pod that terminates leaves room for one that the Job may not make itself yet. Without room, the Pod would be one too many.
+				t.Bind(own[0])
+				t.DeletePod(own[0])
+				t.WaitJob(job, "has a terminating Pod", func(job *batchv1.Job) bool { return or(job.Status.Terminating, 0) == 1 })
+				t.Succeed(freePod(t, "free", like))
+				t.WaitJob(job, "has counted the Pod", func(job *batchv1.Job) bool { return job.Status.Succeeded == 1 })
+				t.EndDeleted(own[0], 143)
 			},
 		},
 		suite.Test{

@@ -156,6 +156,7 @@ func init() {
 			t.Fail(9, t.WaitActive(job, 1)...)
 			t.WaitFailed(job, label)
 			t.WaitGain(before, 1, finished, mode, "NonIndexed", result, "failed", reason, label)
+			t.WaitEvent(job, "Warning", label, "")
 			for _, name := range []string{"a", "b"} {
 				t.Update(job, func(job *batchv1.Job) { metav1.SetMetaDataAnnotation(&job.ObjectMeta, name, "yes") })
 			}
