@@ -26,19 +26,30 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/resourcequota"
 	apisquota "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/apiserver/pkg/quota/v1/generic"
+	"k8s.io/klog/v2"
 )
 
 // PluginName is the name of the plugin for --disable-admission-plugins, that of Kubernetes' own.
 const PluginName = resourcequota.PluginName
 
-// evaluators is how many namespaces are decided upon at the same time, as in Kubernetes.
-const evaluators = 5
+const (
+	// evaluators is how many namespaces are decided upon at the same time, as in Kubernetes.
+	evaluators = 5
+
+	// firstRetry is the shortest time after which a charge that met others is tried again, up to twice that; it doubles each time. All retries take some
+	// five seconds.
+	firstRetry = 15 * time.Millisecond
+	retries    = 8
+)
 
 // Register makes the plugin known.
 func Register(plugins *admission.Plugins) {
@@ -65,11 +76,32 @@ func (p *plugin) Validate(ctx context.Context, attributes admission.Attributes, 
 		return nil
 	}
 	for _, resource := range p.resources {
-		if err := p.QuotaAdmission.Validate(ctx, named{attributes, resource}, objects); err != nil {
+		if err := p.charge(ctx, named{attributes, resource}, objects); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// charge charges a Job under one name. k8s.io/apiserver gives up after three conflicts, and its caller gets one although he changed nothing: three replicas and the quota
+// controller, which all write the same status, come to that easily. So it is tried again, each time with what the others wrote.
+func (p *plugin) charge(ctx context.Context, attributes admission.Attributes, objects admission.ObjectInterfaces) error {
+	backoff := wait.Backoff{Duration: firstRetry, Factor: 2, Jitter: 1, Steps: retries}
+	for {
+		err := p.QuotaAdmission.Validate(ctx, attributes, objects)
+		switch {
+		case !apierrors.IsConflict(err):
+			return err
+		case backoff.Steps == 0:
+			klog.FromContext(ctx).Error(err, "Gave up to charge a Job to its quotas", "namespace", attributes.GetNamespace())
+			return apierrors.NewServerTimeout(attributes.GetResource().GroupResource(), "create", 1)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(backoff.Step()):
+		}
+	}
 }
 
 // named are attributes of a request under another name of the same resource.
