@@ -29,20 +29,22 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
 )
 
 const (
-	// patience is for how long clients may send on connections that they were told to leave: many times what a message takes to them.
-	patience = time.Second
+	// pollPeriod is how often the connections that are left are looked at.
+	pollPeriod = 10 * time.Millisecond
+
+	// quietPolls is how often there must be no new request on any of them before they count as left, and maxPolls how often they are looked at.
+	// Counted, not timed: on a machine that has no time for this process, requests wait to be read while time passes.
+	quietPolls, maxPolls = 100, 300
 
 	// writeTimeout bounds a farewell to a client that reads nothing.
-	writeTimeout = patience / 2
-
-	// pollPeriod is how often the connections that are left are counted.
-	pollPeriod = 10 * time.Millisecond
+	writeTimeout = time.Second
 
 	// uploadBuffer and idleTimeout are those of k8s.io/apiserver.
 	uploadBuffer = 256 << 10
@@ -57,6 +59,7 @@ type Farewell struct {
 
 	introduced chan struct{}
 	once       sync.Once
+	requests   atomic.Int64 // on connections that were there before the farewell
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -104,20 +107,28 @@ func (f *Farewell) Filter(next http.Handler) http.Handler {
 // serve is what http.Server calls for a connection that speaks HTTP/2. It returns when the connection ends.
 func (f *Farewell) serve(server *http.Server, tlsConn *tls.Conn, handler http.Handler) {
 	c := &conn{Conn: tlsConn}
-	f.add(c)
+	late := f.add(c)
 	defer f.remove(c)
+	counted := http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if !late {
+			f.requests.Add(1)
+		}
+		handler.ServeHTTP(w, request)
+	})
 	var ctx context.Context
 	if based, ok := handler.(interface{ BaseContext() context.Context }); ok {
 		ctx = based.BaseContext()
 	}
-	f.http2.ServeConn(c, &http2.ServeConnOpts{Context: ctx, Handler: handler, BaseConfig: server})
+	f.http2.ServeConn(c, &http2.ServeConnOpts{Context: ctx, Handler: counted, BaseConfig: server})
 }
 
-func (f *Farewell) add(c *conn) {
+// add tells whether the connection came after the farewell.
+func (f *Farewell) add(c *conn) (late bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.conns[c] = struct{}{}
 	c.going = f.going
+	return f.going
 }
 
 func (f *Farewell) remove(c *conn) {
@@ -137,8 +148,8 @@ func (f *Farewell) close() {
 	_ = f.closing.Shutdown(context.Background()) // it has no listeners, and does not wait
 }
 
-// Say tells all clients to go, those that come later too, and returns when they have gone, or after a second: by then they have read it, and what is still
-// there are requests without an end, watches say.
+// Say tells all clients to go, those that come later too, and returns when they have gone, or when none has begun a request for a second on a connection that it was told
+// to leave: by then all have read it, and what is still there are requests without an end, watches say. It takes three seconds at most.
 func (f *Farewell) Say() {
 	f.mu.Lock()
 	f.going = true
@@ -146,7 +157,15 @@ func (f *Farewell) Say() {
 		go c.goAway()
 	}
 	f.mu.Unlock()
-	for deadline := time.Now().Add(patience); f.left() > 0 && time.Now().Before(deadline); {
+	last, quiet := f.requests.Load(), 0
+	for range maxPolls {
+		if f.left() == 0 || quiet == quietPolls {
+			return
+		}
 		time.Sleep(pollPeriod)
+		quiet++
+		if now := f.requests.Load(); now != last {
+			last, quiet = now, 0
+		}
 	}
 }
