@@ -43,7 +43,7 @@ import (
 )
 
 // stopTime is how long the server may take to stop: the sum of what its stages may.
-const stopTime = 20 * time.Second
+const stopTime = 22 * time.Second
 
 // overlays are all that the manifests offer.
 var overlays = []string{"embedded-etcd", "external-etcd", "replace"}

@@ -54,7 +54,7 @@ func TestCertificatesRotate(t *testing.T) {
 			t.Fatalf("request %d through the cluster: %v", requests, err)
 		}
 		bundle := in.bundle(t)
-		certificate, err := in.handshake(t.Context(), bundle)
+		certificate, err := in.handshake(t.Context(), in.replicas[0], bundle)
 		if err != nil {
 			// The registration may have changed since it was read.
 			if after := in.bundle(t); string(after) != string(bundle) {
@@ -91,8 +91,8 @@ func (in *installation) readBundle(ctx context.Context) ([]byte, error) {
 	return registration.Spec.CABundle, nil
 }
 
-// handshake makes a new connection to the server, as the cluster's API server does, and returns the certificate that it shows.
-func (in *installation) handshake(ctx context.Context, bundle []byte) (*x509.Certificate, error) {
+// handshake makes a new connection to a replica, as the cluster's API server does, and returns the certificate that it shows.
+func (in *installation) handshake(ctx context.Context, r *replica, bundle []byte) (*x509.Certificate, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(bundle) {
 		return nil, fmt.Errorf("no certificate in %q", bundle)
@@ -101,7 +101,7 @@ func (in *installation) handshake(ctx context.Context, bundle []byte) (*x509.Cer
 		NetDialer: &net.Dialer{Timeout: dialTimeout},
 		Config:    &tls.Config{RootCAs: roots, ServerName: serviceHost, MinVersion: tls.VersionTLS12},
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", in.replicas[0].address())
+	conn, err := dialer.DialContext(ctx, "tcp", r.address())
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func TestGivenCertificates(t *testing.T) {
 	}
 	var first *x509.Certificate
 	eventually(t, waitLong, func() string {
-		first, err = in.handshake(t.Context(), authority)
+		first, err = in.handshake(t.Context(), server, authority)
 		return describeError(err)
 	})
 	eventually(t, waitLong, func() string {
@@ -150,7 +150,7 @@ func TestGivenCertificates(t *testing.T) {
 	stop := in.requestAllTheTime(t)
 	issue()
 	eventually(t, waitLong, func() string {
-		now, err := in.handshake(t.Context(), authority)
+		now, err := in.handshake(t.Context(), server, authority)
 		if err != nil {
 			t.Fatal(err)
 		}
