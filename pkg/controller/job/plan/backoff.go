@@ -41,6 +41,10 @@ func nextBackoff(s *state) BackoffRecord {
 			disruptions++
 		}
 	}
+	record.DisruptionsSettled = s.chargeDisruptions(record.DisruptionsSettled, disruptions)
+	if hasLimitPerIndex(s.job) {
+		return record // each index waits on its own, by what its last Pod says
+	}
 	if len(succeeded) > 0 {
 		record.Failures, record.LastFailure = 0, time.Time{}
 	}
@@ -56,7 +60,6 @@ func nextBackoff(s *state) BackoffRecord {
 			}
 		}
 	}
-	record.DisruptionsSettled = s.chargeDisruptions(record.DisruptionsSettled, disruptions)
 	return record
 }
 
@@ -69,12 +72,16 @@ func (s *state) unseen() (fresh []*podState, seen []types.UID) {
 			continue
 		}
 		if seen == nil {
-			seen, fresh = make([]types.UID, 0, len(s.ended)), make([]*podState, 0, len(s.ended))
+			seen = make([]types.UID, 0, len(s.ended))
 		}
 		seen = append(seen, p.UID)
-		if !known.Has(p.UID) {
-			fresh = append(fresh, p)
+		if known.Has(p.UID) {
+			continue
 		}
+		if fresh == nil {
+			fresh = make([]*podState, 0, len(s.ended)-len(seen)+1)
+		}
+		fresh = append(fresh, p)
 	}
 	return fresh, seen
 }

@@ -160,7 +160,8 @@ func (id Identity) isOwn(name string) bool {
 // BackoffRecord is what has to be remembered of ended Pods from one sync to the next to delay replacements. It lives in
 // memory only: after a restart of the server the delays start anew, as upstream's do. Treat it as opaque, and as immutable.
 type BackoffRecord struct {
-	// Failures is how many Pods failed since the last one that succeeded (rule B55).
+	// Failures is how many Pods failed since the last one that succeeded (rule B55). With a limit per index, where each index waits on
+	// its own, none are counted.
 	Failures int32
 
 	// LastFailure is when the latest of them ended; zero if there is none.

@@ -71,7 +71,7 @@ func (s *state) exhaustsIndex(p *podState) bool {
 	if p.result.rule != nil && p.result.rule.action == batchv1.PodFailurePolicyActionFailIndex {
 		return true
 	}
-	return countAnnotation(p.Pod, batch.JobIndexFailureCountAnnotation) >= *s.job.Spec.BackoffLimitPerIndex
+	return p.failures >= *s.job.Spec.BackoffLimitPerIndex
 }
 
 // findAwaitingReplacement picks, of each index that must be tried again, the last failed Pod: the one with the most
@@ -127,7 +127,7 @@ func (s *state) failuresFor(index int) (counted, ignored int32) {
 	if last == nil {
 		return 0, 0
 	}
-	counted = countAnnotation(last.Pod, batch.JobIndexFailureCountAnnotation)
+	counted = last.failures
 	ignored = countAnnotation(last.Pod, batch.JobIndexIgnoredFailureCountAnnotation)
 	switch last.result.kind {
 	case resultFailed:

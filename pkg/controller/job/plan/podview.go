@@ -110,6 +110,8 @@ func shareLabels(labels map[string]string, owner *metav1.OwnerReference) map[str
 	kept := make(map[string]string, len(labels))
 	for key, value := range labels {
 		switch {
+		case key == batch.JobCompletionIndexAnnotation:
+			value = shareIndex(value)
 		case owner != nil && value == string(owner.UID):
 			value = string(owner.UID)
 		case owner != nil && value == owner.Name:
@@ -141,7 +143,7 @@ func trimAnnotations(annotations, labels map[string]string) map[string]string {
 	kept := make(map[string]string, read)
 	for _, name := range readAnnotations {
 		if value, ok := annotations[name]; ok {
-			kept[name] = value
+			kept[name] = shareIndex(value) // or a number of failures, which is one as well
 		}
 	}
 	return kept

@@ -17,7 +17,9 @@ limitations under the License.
 package plan
 
 import (
+	"strconv"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -99,6 +101,25 @@ func TestTrimPodOfSuccess(t *testing.T) {
 	full.Status.ContainerStatuses = nil
 	if got := TrimPod(full); !finishTime(got).Equal(finishTime(full)) {
 		t.Errorf("finished at %v, want %v", finishTime(got), finishTime(full))
+	}
+}
+
+// TestShareIndex: whatever comes in comes out, and indexes come from the same place each time.
+func TestShareIndex(t *testing.T) {
+	t.Parallel()
+	for i := range sharedIndexes + 10 {
+		text := strconv.Itoa(i)
+		if got := shareIndex(text); got != text {
+			t.Fatalf("%q became %q", text, got)
+		}
+		if shared := unsafe.StringData(shareIndex(text)) == unsafe.StringData(shareIndex(strconv.Itoa(i))); shared != (i < sharedIndexes) {
+			t.Fatalf("%q is shared: %t", text, shared)
+		}
+	}
+	for _, text := range []string{"", "a", "-1", "+1", "01", "007", "1_000", " 1", "1 ", "0x10", "99999999999999999999", "1e3", "00", "+99999", "0099999"} {
+		if got := shareIndex(text); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
 	}
 }
 

@@ -19,6 +19,8 @@ package plan
 import (
 	"hash/maphash"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,6 +65,48 @@ func hashOf(s string) uint64 { return maphash.String(hashSeed, s) }
 // shareString is for strings that many Pods have: their namespace, their node.
 func shareString(s string) string {
 	return recentStrings.share(hashOf(s), s, func(a, b string) bool { return a == b })
+}
+
+// sharedIndexes is how many completion indexes there are strings for.
+const sharedIndexes = 100000
+
+// digits is what indexDigits has made.
+var digits atomic.Pointer[string]
+
+// indexDigits has the indexes from 0 on, one after the other: half a megabyte for all Jobs, where indexes that each have a place of their own in memory are a good
+// part of what it costs to read them all. It is made when it is needed first, by everybody who needs it then.
+func indexDigits() string {
+	if made := digits.Load(); made != nil {
+		return *made
+	}
+	var b strings.Builder
+	for i := range sharedIndexes {
+		b.WriteString(strconv.Itoa(i))
+	}
+	made := b.String()
+	if !digits.CompareAndSwap(nil, &made) {
+		return *digits.Load()
+	}
+	return made
+}
+
+// shareIndex is for completion indexes: an equal string whose memory all indexes share; text itself where it is none of them, or written in another way.
+func shareIndex(text string) string {
+	index, err := strconv.Atoi(text)
+	if err != nil || index < 0 || index >= sharedIndexes {
+		return text
+	}
+	// Before those with as many digits come 10 numbers with one digit, 90 with two, 900 with three, and so on.
+	offset, first := 0, 0
+	for digits, next := 1, 10; next <= index; digits, next = digits+1, next*10 {
+		offset += (next - first) * digits
+		first = next
+	}
+	offset += (index - first) * len(text)
+	if end := offset + len(text); end <= len(indexDigits()) && indexDigits()[offset:end] == text {
+		return indexDigits()[offset:end]
+	}
+	return text
 }
 
 // shareOwners is for owner references, which the Pods of a Job have in common.

@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
+	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 )
 
@@ -79,11 +80,12 @@ type podTally struct {
 // from memory, so each Pod is looked at once for all that every sync needs.
 type podState struct {
 	*corev1.Pod
-	result  result
-	index   int  // noIndex unless the Job is Indexed and the index lies below completions
-	tracked bool // has our finalizer, and its removal was not sent either
-	active  bool
-	listed  list
+	result   result
+	index    int   // noIndex unless the Job is Indexed and the index lies below completions
+	failures int32 // how many failures its index had before that counted; only with backoffLimitPerIndex
+	tracked  bool  // has our finalizer, and its removal was not sent either
+	active   bool
+	listed   list
 }
 
 // list is which of the uncounted lists of the status has a Pod.
@@ -132,6 +134,9 @@ func (s *state) digest(pod *corev1.Pod) podState {
 	if s.indexed {
 		if index := completionIndex(pod); index < s.completions {
 			p.index = index
+		}
+		if hasLimitPerIndex(s.job) {
+			p.failures = countAnnotation(pod, batch.JobIndexFailureCountAnnotation)
 		}
 	}
 	return p
