@@ -22,6 +22,8 @@ limitations under the License.
 // between its frames.
 package farewell
 
+//lint:file-ignore SA1019 net/http has HTTP/2 too, but not over a connection of the caller's, which is what there is to say something on.
+
 import (
 	"context"
 	"crypto/tls"

@@ -16,6 +16,8 @@ limitations under the License.
 
 package farewell
 
+//lint:file-ignore SA1019 the server is made as k8s.io/apiserver makes it.
+
 import (
 	"bytes"
 	"context"
