@@ -43,7 +43,7 @@ func TestWithoutClone3(t *testing.T) {
 		runWithoutClone3(t)
 		return
 	}
-	for _, errno := range []syscall.Errno{unix.ENOSYS, unix.EPERM} {
+	for _, errno := range refusals {
 		t.Run(errno.Error(), func(t *testing.T) {
 			t.Parallel()
 			command := exec.Command("/proc/self/exe", "-test.run=^TestWithoutClone3$", "-test.v")
