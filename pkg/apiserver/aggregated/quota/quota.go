@@ -18,8 +18,8 @@ limitations under the License.
 // sees requests that it hands on.
 //
 // The decision is that of k8s.io/apiserver: what is used stands in the status of the ResourceQuota, and is raised there, with a check that nobody else
-// wrote it meanwhile, before the Job is stored. So replicas and the cluster's own API server share one account, and a limit is never passed.
-// The cluster's quota controller, which sees Jobs through discovery, lowers it when Jobs go.
+// wrote it meanwhile, before the Job is stored. So replicas and the cluster's own API server share one account, and never pass a limit together.
+// The cluster's quota controller, which sees Jobs through discovery, lowers it when Jobs go. It counts in its own cache: one that lags makes the account too low.
 package quota
 
 import (
