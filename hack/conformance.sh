@@ -159,26 +159,8 @@ insideAggregated() {
 install() {
   local overlay=$1 port=$2 rendered=${output}/overlay-$1 url
   mkdir -p "${rendered}"
-  cat >"${rendered}/kustomization.yaml" <<EOF
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources:
-- ../../../artifacts/kustomize/overlays/${overlay}
-replicas:
-- name: jobserver
-  count: 0
-patches:
-- target: {kind: Service, name: jobserver}
-  patch: |
-    - op: replace
-      path: /spec
-      value: {type: ExternalName, externalName: 127.0.0.1}
-- target: {kind: APIService}
-  patch: |
-    - op: replace
-      path: /spec/service/port
-      value: ${port}
-EOF
+  sed "s|OVERLAY_PATH|../../../artifacts/kustomize/overlays/${overlay}|; s|SERVICE_PORT|${port}|" \
+    test/e2e/aggregated/outside.yaml >"${rendered}/kustomization.yaml"
   bin/kubectl kustomize "${rendered}" | bin/kubectl apply --server-side --validate=strict -f - >"${dir}/install.log"
   url=$(bin/kubectl config view -o 'jsonpath={.clusters[0].cluster.server}')
   local account=(bin/kubectl config --kubeconfig "${dir}/account.kubeconfig")

@@ -64,8 +64,11 @@ func label(t *suite.T, pod corev1.Pod, key, value string) {
 // isControlledBy tells whether a Job is the controller of a Pod.
 func isControlledBy(pod corev1.Pod, job *batchv1.Job) bool { return metav1.IsControlledBy(&pod, job) }
 
+// app labels what belongs together in these tests.
+var app = map[string]string{"app": "adoption"}
+
+// What a Job adopts.
 func init() {
-	app := map[string]string{"app": "adoption"}
 	subject("Adoption",
 		suite.Test{
 			Name: "FreePod", Description: "A Job adopts a Pod without owner that its selector matches, whatever made it, and tracks it.", Source: "reference B32 and B33",
@@ -123,6 +126,12 @@ func init() {
 				t.EndDeleted(own[0], 143)
 			},
 		},
+	)
+}
+
+// What a Job leaves to others, and lets go.
+func init() {
+	subject("Adoption",
 		suite.Test{
 			Name: "OwnedPod", Description: "A Pod that another controls is not adopted, whatever its labels are.", Source: "reference B31",
 			Run: func(t *suite.T) {

@@ -139,6 +139,12 @@ func init() {
 				}
 			},
 		},
+	)
+}
+
+// How many Pods there are until a Job is complete.
+func init() {
+	subject("Completion",
 		suite.Test{
 			Name: "Sequence", Description: "With parallelism 1, a Job's Pods run one after the other.", Source: "guide 3, matrix",
 			Run: func(t *suite.T) {
@@ -184,6 +190,12 @@ func init() {
 				suite.Equal(t, "number of Pods", len(t.Pods(job)), 0)
 			},
 		},
+	)
+}
+
+// What the status says, and that each Pod counts once.
+func init() {
+	subject("Completion",
 		suite.Test{
 			Name: "StatusShape", Description: "The status of a Job that the controller has seen has ready, terminating and an empty list of uncounted Pods.", Source: "reference 1.3 and B15",
 			Run: func(t *suite.T) {
@@ -247,6 +259,12 @@ func init() {
 				t.WaitPodGone(pod)
 			},
 		},
+	)
+}
+
+// What comes too late, or is too much.
+func init() {
+	subject("Completion",
 		suite.Test{
 			Name: "Final", Description: "A Job that has finished makes no Pods any more, whatever becomes of its spec and its Pods.", Source: "guide 1; reference B12",
 			Run: func(t *suite.T) {

@@ -36,8 +36,11 @@ func orphaned(pod *corev1.Pod) bool {
 	return pod != nil && len(pod.OwnerReferences) == 0 && !isTracked(*pod) && pod.DeletionTimestamp == nil
 }
 
+// collector is what deletions of Pods with their Job need.
+var collector = []suite.Feature{suite.FeatureGarbageCollector}
+
+// The propagation policies.
 func init() {
-	collector := []suite.Feature{suite.FeatureGarbageCollector}
 	deleted := func(name, description, source, group string, policy metav1.DeletionPropagation, warnings []string, check func(t *suite.T, job *batchv1.Job, pods []corev1.Pod)) suite.Test {
 		return suite.Test{Name: name, Description: description, Source: source, Group: group, Features: collector, Run: func(t *suite.T) {
 			job := t.Create(newJob(completions(2), parallelism(2)))
@@ -58,7 +61,6 @@ func init() {
 		t.WaitPod(pods[0], "is an orphan", orphaned)
 		t.WaitPod(pods[1], "is an orphan", orphaned)
 	}
-	gone := func(t *suite.T, job *batchv1.Job) { t.WaitGone(job) }
 
 	subject("Deletion",
 		deleted("Background", "A deletion in the background removes the Job, then its Pods.", "guide 10; reference B79", "", metav1.DeletePropagationBackground, nil, allGone),
@@ -68,6 +70,12 @@ func init() {
 			suite.GroupKubernetes, "", []string{preserved}, allOrphaned),
 		deleted("DefaultOfTheGuide", "A deletion through batch.jobserver.dev/v1 that says nothing of the Pods deletes them.", "guide 10 and 11",
 			suite.GroupJobserver, "", nil, allGone),
+	)
+}
+
+// What happens between the deletion of a Job and its end, and after it.
+func init() {
+	subject("Deletion",
 		suite.Test{
 			Name: "ForegroundWaits", Description: "A Job that is deleted in the foreground stays until its Pods are gone, and makes no more.", Source: "reference B27, B30 and B80", Features: collector,
 			Run: func(t *suite.T) {
@@ -87,7 +95,7 @@ func init() {
 				another(t)
 				suite.Equal(t, "number of Pods", len(t.Pods(job)), 1)
 				t.EndDeleted(pods[1], 143)
-				gone(t, job)
+				t.WaitGone(job)
 			},
 		},
 		suite.Test{
@@ -97,7 +105,7 @@ func init() {
 				pod := t.WaitActive(job, 1)[0]
 				t.Bind(pod)
 				t.Delete(job, metav1.DeletePropagationBackground)
-				gone(t, job)
+				t.WaitGone(job)
 				t.WaitPod(pod, "is being deleted without finalizer", func(pod *corev1.Pod) bool {
 					return pod != nil && pod.DeletionTimestamp != nil && !isTracked(*pod)
 				})
@@ -115,7 +123,7 @@ func init() {
 				t.Fail(1, pods[1])
 				t.WaitJob(first, "has counted both Pods", func(job *batchv1.Job) bool { return job.Status.Succeeded == 1 && job.Status.Failed == 1 })
 				t.Delete(first, metav1.DeletePropagationBackground)
-				gone(t, first)
+				t.WaitGone(first)
 				second := t.Create(newJob(indexed(2), backoffLimit(1)))
 				// The first Job's failure delays nothing of the second's.
 				pods = t.WaitActive(second, 2)
@@ -131,13 +139,19 @@ func init() {
 					job := t.Create(newJob())
 					t.WaitActive(job, 1)
 					t.Delete(job, metav1.DeletePropagationBackground)
-					gone(t, job)
+					t.WaitGone(job)
 				}
 				job := t.Create(newJob())
 				t.Succeed(t.WaitActive(job, 1)...)
 				t.WaitComplete(job, "CompletionsReached")
 			},
 		},
+	)
+}
+
+// What holds a deletion up, or makes it none.
+func init() {
+	subject("Deletion",
 		suite.Test{
 			Name: "Finalizer", Description: "A Job with a finalizer of somebody stays until that is removed, and lets its Pods go.", Source: "API conventions; reference B30", Features: collector,
 			Run: func(t *suite.T) {
@@ -152,7 +166,7 @@ func init() {
 				_, err := t.TryUpdate(job, func(job *batchv1.Job) { job.Finalizers = append(job.Finalizers, "example.com/more") })
 				t.Refused(err, `metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"example.com/more"}`)
 				t.Update(job, func(job *batchv1.Job) { job.Finalizers = nil })
-				gone(t, job)
+				t.WaitGone(job)
 			},
 		},
 		suite.Test{
@@ -184,8 +198,8 @@ func init() {
 				labelled := func(job *batchv1.Job) { job.Labels = map[string]string{"go": "yes"} }
 				one, two, stays := t.Create(newJob(named("one"), labelled, suspended)), t.Create(newJob(named("two"), labelled, suspended)), t.Create(newJob(named("stays"), suspended))
 				t.Must(t.API().DeleteCollection(t.Context(), metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}, metav1.ListOptions{LabelSelector: "go=yes"}))
-				gone(t, one)
-				gone(t, two)
+				t.WaitGone(one)
+				t.WaitGone(two)
 				suite.Equal(t, "deletionTimestamp", t.Get(stays).DeletionTimestamp, nil)
 			},
 		},
@@ -195,7 +209,7 @@ func init() {
 				job := t.Create(newJob(suspended))
 				t.Must(t.API().DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
 				suite.Equal(t, "warnings", t.Warnings(), []string{preserved})
-				gone(t, job)
+				t.WaitGone(job)
 			},
 		},
 	)

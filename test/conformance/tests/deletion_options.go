@@ -28,12 +28,13 @@ import (
 	"github.com/jobserver-dev/jobserver/test/conformance/suite"
 )
 
-// The options of deletions, and what depends on a Job.
+// remove is a deletion of the Job with options in the body and in the query.
+func remove(body, query string) suite.Request {
+	return suite.Request{Method: "DELETE", Path: "job" + query, Body: []byte(body)}
+}
+
+// The options of deletions.
 func init() {
-	remove := func(body, query string) suite.Request {
-		return suite.Request{Method: "DELETE", Path: "job" + query, Body: []byte(body)}
-	}
-	collector := []suite.Feature{suite.FeatureGarbageCollector}
 	// lets is a test in which a deletion with options of a bound Pod's Job is asked for, and what comes of the two is waited for.
 	lets := func(name, description, body, query string, kept bool) suite.Test {
 		return suite.Test{Name: name, Description: description, Source: "API conventions; reference 1.15", Features: collector, Run: func(t *suite.T) {
@@ -97,6 +98,12 @@ func init() {
 				t.Update(newJob(), func(job *batchv1.Job) { job.Finalizers = nil })
 			},
 		},
+	)
+}
+
+// What depends on a Job, and collections.
+func init() {
+	subject("Deletion",
 		suite.Test{
 			Name: "Dependents", Description: "Whatever a Job owns is deleted with it, whichever group and version the reference names it by.", Source: "reference B82", Features: collector,
 			Run: func(t *suite.T) {

@@ -92,6 +92,12 @@ func init() {
 				}
 			},
 		},
+	)
+}
+
+// Failed Pods are replaced, and after ever longer delays.
+func init() {
+	subject("Failure",
 		suite.Test{
 			Name: "Replaced", Description: "A failed Pod stays, without the finalizer, and is replaced after 10 s or more.", Source: "guide 3 and 5; reference 2.0, B37 and B56",
 			Run: func(t *suite.T) {
@@ -155,6 +161,12 @@ func init() {
 				suite.Equal(t, "number of Pods", len(t.Pods(job)), 2)
 			},
 		},
+	)
+}
+
+// What becomes of the other Pods of a Job that fails.
+func init() {
+	subject("Failure",
 		suite.Test{
 			Name: "OthersAreDeleted", Description: "When a Job fails, its active Pods are deleted and count as failed.", Source: "reference B25 and B36",
 			Run: func(t *suite.T) {
@@ -198,6 +210,12 @@ func init() {
 				suite.Equal(t, "terminating", or(job.Status.Terminating, -1), 0)
 			},
 		},
+	)
+}
+
+// A failure that is decided stays.
+func init() {
+	subject("Failure",
 		suite.Test{
 			Name: "Decided", Description: "A Job that is to fail is not saved by a higher backoffLimit.", Source: "reference B24 and B39",
 			Run: func(t *suite.T) {

@@ -111,6 +111,12 @@ func init() {
 				suite.Equal(t, "completedIndexes", t.WaitComplete(job, "CompletionsReached").Status.CompletedIndexes, "0-3")
 			},
 		},
+	)
+}
+
+// What the guide says of running Jobs.
+func init() {
+	subject("Guide",
 		suite.Test{
 			Name: "ScaledWhileSuspended", Description: "A suspended Job gets no Pods for a higher parallelism until it is resumed.", Source: "guide 8 and 12",
 			Run: func(t *suite.T) {

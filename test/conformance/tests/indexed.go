@@ -112,6 +112,12 @@ func init() {
 				suite.Equal(t, "failed in the end", job.Status.Failed, 1)
 			},
 		},
+	)
+}
+
+// An index ends once.
+func init() {
+	subject("Indexed",
 		suite.Test{
 			Name: "NeverAgain", Description: "An index that has succeeded is not run again when its Pod is deleted.", Source: "KEP-2214; KEP-2307",
 			Run: func(t *suite.T) {

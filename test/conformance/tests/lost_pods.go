@@ -106,6 +106,12 @@ func init() {
 				suite.Equal(t, "failed", t.WaitComplete(job, "CompletionsReached").Status.Failed, 0)
 			},
 		}),
+	)
+}
+
+// Pods that others end, and finalizers without a Job.
+func init() {
+	subject("LostPod",
 		suite.Test{
 			Name: "Evicted", Description: "A Pod that is evicted has a condition that says so.", Source: "reference B85; KEP-3329", Features: []suite.Feature{suite.FeatureEviction},
 			Run: func(t *suite.T) {

@@ -27,40 +27,47 @@ import (
 	"github.com/jobserver-dev/jobserver/test/conformance/suite"
 )
 
+// Names and labels of the metrics (reference 2.16).
+const (
+	jobMetrics = "job_controller_"
+
+	jobsFinishedMetric = jobMetrics + "jobs_finished_total"
+	podsFinishedMetric = jobMetrics + "job_pods_finished_total"
+	podsHandledMetric  = jobMetrics + "pod_failures_handled_by_failure_policy_total"
+	indexesMetric      = jobMetrics + "job_finished_indexes_total"
+	podsCreatedMetric  = jobMetrics + "job_pods_creation_total"
+
+	modeLabel, resultLabel, reasonLabel, actionLabel = "completion_mode", "result", "reason", "action"
+)
+
+// counted is a test that looks at the metrics before and after.
+func counted(name, description string, run func(t *suite.T, before suite.Metrics)) suite.Test {
+	return suite.Test{
+		Name: name, Description: description, Source: "reference 2.16", Features: []suite.Feature{suite.FeatureMetrics},
+		Run: func(t *suite.T) { run(t, t.Metrics()) },
+	}
+}
+
 // The metrics of Job controllers. They are of the whole server, and other tests may add to them.
 func init() {
-	const prefix = "job_controller_"
-	counted := func(name, description string, run func(t *suite.T, before suite.Metrics)) suite.Test {
-		return suite.Test{
-			Name: name, Description: description, Source: "reference 2.16", Features: []suite.Feature{suite.FeatureMetrics},
-			Run: func(t *suite.T) { run(t, t.Metrics()) },
-		}
-	}
-	const (
-		mode, result, reason, action = "completion_mode", "result", "reason", "action"
-		finished, podsFinished       = prefix + "jobs_finished_total", prefix + "job_pods_finished_total"
-		handled                      = prefix + "pod_failures_handled_by_failure_policy_total"
-		indexes                      = prefix + "job_finished_indexes_total"
-		creations                    = prefix + "job_pods_creation_total"
-	)
 	subject("Metrics",
 		counted("Complete", "A Job that completes is counted, by its mode and the reason.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(indexed(3), successPolicy(batchv1.SuccessPolicyRule{SucceededIndexes: ptr.To("1")})))
 			t.Succeed(t.WaitActive(job, 3)[1])
 			t.WaitComplete(job, "SuccessPolicy")
-			t.WaitGain(before, 1, finished, mode, "Indexed", result, "succeeded", reason, "SuccessPolicy")
+			t.WaitGain(before, 1, jobsFinishedMetric, modeLabel, "Indexed", resultLabel, "succeeded", reasonLabel, "SuccessPolicy")
 			other := t.Create(newJob(named("other")))
 			t.Succeed(t.WaitActive(other, 1)...)
-			t.WaitGain(before, 1, finished, mode, "NonIndexed", result, "succeeded", reason, "CompletionsReached")
+			t.WaitGain(before, 1, jobsFinishedMetric, modeLabel, "NonIndexed", resultLabel, "succeeded", reasonLabel, "CompletionsReached")
 		}),
 		counted("Failed", "A Job that fails is counted, by its mode and the reason.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(activeDeadline(1)))
 			t.WaitFailed(job, "DeadlineExceeded")
-			t.WaitGain(before, 1, finished, mode, "NonIndexed", result, "failed", reason, "DeadlineExceeded")
+			t.WaitGain(before, 1, jobsFinishedMetric, modeLabel, "NonIndexed", resultLabel, "failed", reasonLabel, "DeadlineExceeded")
 			other := t.Create(newJob(named("other"), indexed(2), backoffLimitPerIndex(0), maxFailedIndexes(0)))
 			t.Fail(1, t.WaitActive(other, 2)[0])
 			t.WaitFailed(other, "MaxFailedIndexesExceeded")
-			t.WaitGain(before, 1, finished, mode, "Indexed", result, "failed", reason, "MaxFailedIndexesExceeded")
+			t.WaitGain(before, 1, jobsFinishedMetric, modeLabel, "Indexed", resultLabel, "failed", reasonLabel, "MaxFailedIndexesExceeded")
 		}),
 		counted("Pods", "Each Pod that has ended is counted, by its result.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(completions(3), parallelism(3), backoffLimit(5)))
@@ -68,15 +75,15 @@ func init() {
 			t.Succeed(pods[:2]...)
 			t.Fail(1, pods[2])
 			t.WaitJob(job, "has counted them", func(job *batchv1.Job) bool { return job.Status.Succeeded == 2 && job.Status.Failed == 1 })
-			t.WaitGain(before, 2, podsFinished, mode, "NonIndexed", result, "succeeded")
-			t.WaitGain(before, 1, podsFinished, mode, "NonIndexed", result, "failed")
+			t.WaitGain(before, 2, podsFinishedMetric, modeLabel, "NonIndexed", resultLabel, "succeeded")
+			t.WaitGain(before, 1, podsFinishedMetric, modeLabel, "NonIndexed", resultLabel, "failed")
 		}),
 		counted("Finalizers", "A Pod that has ended is counted when it still has its finalizer, and when that is gone.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(completions(2), parallelism(2)))
 			t.Succeed(t.WaitActive(job, 2)...)
 			t.WaitComplete(job, "CompletionsReached")
 			for _, event := range []string{"add", "delete"} {
-				t.WaitGain(before, 2, prefix+"terminated_pods_tracking_finalizer_total", "event", event)
+				t.WaitGain(before, 2, jobMetrics+"terminated_pods_tracking_finalizer_total", "event", event)
 			}
 		}),
 		counted("Indexes", "Each index that has succeeded or failed is counted, by whose limit holds.", func(t *suite.T, before suite.Metrics) {
@@ -85,12 +92,18 @@ func init() {
 			t.Succeed(pods[0])
 			t.Fail(1, pods[1:]...)
 			t.WaitFailed(job, "FailedIndexes")
-			t.WaitGain(before, 1, indexes, "status", "succeeded", "backoffLimit", "perIndex")
-			t.WaitGain(before, 2, indexes, "status", "failed", "backoffLimit", "perIndex")
+			t.WaitGain(before, 1, indexesMetric, "status", "succeeded", "backoffLimit", "perIndex")
+			t.WaitGain(before, 2, indexesMetric, "status", "failed", "backoffLimit", "perIndex")
 			other := t.Create(newJob(named("other"), indexed(2)))
 			t.Succeed(t.WaitActive(other, 2)...)
-			t.WaitGain(before, 2, indexes, "status", "succeeded", "backoffLimit", "global")
+			t.WaitGain(before, 2, indexesMetric, "status", "succeeded", "backoffLimit", "global")
 		}),
+	)
+}
+
+// Metrics of single Pods.
+func init() {
+	subject("Metrics",
 		inSource("reference 2.16 and B68", counted("FailurePolicy", "Each failed Pod that a rule of a podFailurePolicy matches is counted, by the action.", func(t *suite.T, before suite.Metrics) {
 			rules := podFailurePolicy(
 				onExitCodes(batchv1.PodFailurePolicyActionFailJob, 1), onExitCodes(batchv1.PodFailurePolicyActionIgnore, 2),
@@ -100,26 +113,32 @@ func init() {
 			for i, policyAction := range []batchv1.PodFailurePolicyAction{"Ignore", "Count", "FailIndex"} {
 				t.Fail(int32(i+2), pods[i+1])
 				// Those that are ignored or counted keep their finalizer, and so are not accounted for, until they are replaced.
-				t.WaitGain(before, 1, handled, action, string(policyAction))
+				t.WaitGain(before, 1, podsHandledMetric, actionLabel, string(policyAction))
 			}
 			t.Fail(1, pods[0])
 			t.WaitFailed(job, "PodFailurePolicy")
-			t.WaitGain(before, 1, handled, action, "FailJob")
+			t.WaitGain(before, 1, podsHandledMetric, actionLabel, "FailJob")
 		})),
 		counted("Creations", "Each Pod that is created is counted, by why it is.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(completions(2), parallelism(2)))
 			pods := t.WaitActive(job, 2)
-			t.WaitGain(before, 2, creations, reason, "new", "status", "succeeded")
+			t.WaitGain(before, 2, podsCreatedMetric, reasonLabel, "new", "status", "succeeded")
 			t.Fail(1, pods...)
 			t.WaitStatus(job, 0, 0, 2)
 			t.WaitActive(job, 2)
-			t.WaitGain(before, 2, creations, reason, "recreate_terminating_or_failed", "status", "succeeded")
+			t.WaitGain(before, 2, podsCreatedMetric, reasonLabel, "recreate_terminating_or_failed", "status", "succeeded")
 			failed := t.Create(newJob(named("failed"), spec(func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = ptr.To(batchv1.Failed) })))
 			t.Fail(1, t.WaitActive(failed, 1)...)
 			t.WaitStatus(failed, 0, 0, 1)
 			t.WaitActive(failed, 1)
-			t.WaitGain(before, 1, creations, reason, "recreate_failed", "status", "succeeded")
+			t.WaitGain(before, 1, podsCreatedMetric, reasonLabel, "recreate_failed", "status", "succeeded")
 		}),
+	)
+}
+
+// Metrics of the controllers' work.
+func init() {
+	subject("Metrics",
 		counted("Syncs", "Each sync of a Job is counted and timed, by what it did.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(indexed(3)))
 			pods := t.WaitActive(job, 3)
@@ -127,12 +146,12 @@ func init() {
 			t.WaitStatus(job, 2, 1, 0)
 			t.Suspend(job, true)
 			for _, did := range []string{"pods_created", "tracking"} {
-				t.WaitGain(before, 1, prefix+"job_syncs_total", mode, "Indexed", result, "success", action, did)
-				t.WaitGain(before, 1, prefix+"job_sync_duration_seconds", mode, "Indexed", result, "success", action, did)
+				t.WaitGain(before, 1, jobMetrics+"job_syncs_total", modeLabel, "Indexed", resultLabel, "success", actionLabel, did)
+				t.WaitGain(before, 1, jobMetrics+"job_sync_duration_seconds", modeLabel, "Indexed", resultLabel, "success", actionLabel, did)
 			}
 		}),
 		inSource("reference 2.16, B1 and B11", counted("ExternalController", "A Job of another controller is counted once, by the controller's name.", func(t *suite.T, before suite.Metrics) {
-			const metric, label = prefix + "jobs_by_external_controller_total", "controller_name"
+			const metric, label = jobMetrics + "jobs_by_external_controller_total", "controller_name"
 			name := "example.com/" + t.Namespace()
 			job := t.Create(newJob(managedBy(name)))
 			t.WaitGain(before, 1, metric, label, name)
@@ -155,7 +174,7 @@ func init() {
 			const label = "PodFailurePolicy"
 			t.Fail(9, t.WaitActive(job, 1)...)
 			t.WaitFailed(job, label)
-			t.WaitGain(before, 1, finished, mode, "NonIndexed", result, "failed", reason, label)
+			t.WaitGain(before, 1, jobsFinishedMetric, modeLabel, "NonIndexed", resultLabel, "failed", reasonLabel, label)
 			t.WaitEvent(job, "Warning", label, "")
 			for _, name := range []string{"a", "b"} {
 				t.Update(job, func(job *batchv1.Job) { metav1.SetMetaDataAnnotation(&job.ObjectMeta, name, "yes") })

@@ -73,12 +73,18 @@ func answered(t *suite.T, response suite.Response, code int, mediaType string) {
 	}
 }
 
+// kindOf is a kind with the version that the test is about.
+func kindOf(t *suite.T, kind string) string {
+	return t.Target().Jobs.GroupVersion().String() + " " + kind
+}
+
+// spoken is a test of a server that speaks protobuf.
+func spoken(name, description string, run func(t *suite.T)) suite.Test {
+	return suite.Test{Name: name, Description: description, Source: "API conventions; reference 1.2", Features: []suite.Feature{suite.FeatureProtobuf}, Run: run}
+}
+
+// Protobuf in answers and in requests.
 func init() {
-	kindOf := func(t *suite.T, kind string) string { return t.Target().Jobs.GroupVersion().String() + " " + kind }
-	features := []suite.Feature{suite.FeatureProtobuf}
-	spoken := func(name, description string, run func(t *suite.T)) suite.Test {
-		return suite.Test{Name: name, Description: description, Source: "API conventions; reference 1.2", Features: features, Run: run}
-	}
 	subject("Protobuf",
 		spoken("Get", "A Job can be read as protobuf, and is the same as in JSON.", func(t *suite.T) {
 			want := t.Create(newJob(suspended, completions(7), parallelism(3), managedBy("example.com/controller"), ttl(60)))
@@ -146,6 +152,12 @@ func init() {
 			kind := fromProtobuf(t, event.Object.Raw, &got)
 			suite.Equal(t, "event", [4]any{event.Type, kind, got.Name, or(got.Spec.Parallelism, 0)}, [4]any{"ADDED", kindOf(t, "Job"), "job", int32(6)})
 		}),
+	)
+}
+
+// Errors, and what is not protobuf.
+func init() {
+	subject("Protobuf",
 		spoken("Error", "An error can be protobuf, too.", func(t *suite.T) {
 			response := t.Do(suite.Request{Path: "job", Accept: protobufType})
 			answered(t, response, 404, protobufType)
@@ -184,10 +196,13 @@ func init() {
 	)
 }
 
+// accepting is the answer to a read of the Job that takes these media types.
+func accepting(t *suite.T, accept string) suite.Response {
+	return t.Do(suite.Request{Path: "job", Accept: accept})
+}
+
+// Media types, and which of them is chosen.
 func init() {
-	accepting := func(t *suite.T, accept string) suite.Response {
-		return t.Do(suite.Request{Path: "job", Accept: accept})
-	}
 	subject("Media",
 		suite.Test{
 			Name: "NotAcceptable", Description: "Who accepts only media types that there are not gets none, and a list of those that there are.", Source: "API conventions",
@@ -237,6 +252,12 @@ func init() {
 				}
 			},
 		},
+	)
+}
+
+// Kinds and methods besides.
+func init() {
+	subject("Media",
 		suite.Test{
 			Name: "Metadata", Description: "The metadata of Jobs can be read without the rest, one by one and in a list.", Source: "API conventions",
 			Run: func(t *suite.T) {

@@ -89,6 +89,9 @@ func init() {
 			},
 		},
 	)
+}
+
+func init() {
 	subject("Indexed",
 		suite.Test{
 			Name: "ManyDuplicates", Description: "Of many active Pods of one index all but one are deleted.", Source: "reference B47",
@@ -108,6 +111,9 @@ func init() {
 			},
 		},
 	)
+}
+
+func init() {
 	subject("BackoffLimitPerIndex",
 		made("FirstPod", "The first Pod of an index has a count of failures, which is 0, and none of ignored ones.", "KEP-3850; reference 1.16",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
@@ -116,6 +122,10 @@ func init() {
 				})
 			}, indexed(2), backoffLimitPerIndex(3)),
 	)
+}
+
+// The times of conditions.
+func init() {
 	// timed is a condition of a Job whose times have to be the same.
 	timed := func(t *suite.T, job *batchv1.Job, kind batchv1.JobConditionType) batchv1.JobCondition {
 		condition := suite.Condition(job, kind)

@@ -18,10 +18,12 @@ package aggregated
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,27 +194,10 @@ func (in *installation) stop() error {
 	return errors.Join(errs...)
 }
 
-// overlayPatch makes an overlay fit for servers that run outside of the cluster, as processes: the Service leads to them, and the workload has
-// no Pods. All else is installed as it stands.
-const overlayPatch = `apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources:
-- %s
-replicas:
-- name: jobserver
-  count: 0
-patches:
-- target: {kind: Service, name: jobserver}
-  patch: |
-    - op: replace
-      path: /spec
-      value: {type: ExternalName, externalName: 127.0.0.1}
-- target: {kind: APIService}
-  patch: |
-    - op: replace
-      path: /spec/service/port
-      value: %d
-`
+// outside is a kustomization for servers that run outside of the cluster. Its comment says more.
+//
+//go:embed outside.yaml
+var outside string
 
 // applyManifests installs an overlay, or installs it again.
 func (in *installation) applyManifests(overlay string) error {
@@ -234,7 +219,7 @@ func (in *installation) render(overlay string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	content := fmt.Sprintf(overlayPatch, base, in.servicePort)
+	content := strings.NewReplacer("OVERLAY_PATH", base, "SERVICE_PORT", strconv.Itoa(in.servicePort)).Replace(outside)
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 		return "", err
 	}
