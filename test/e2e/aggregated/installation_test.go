@@ -28,7 +28,10 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -128,7 +131,10 @@ func install(ctx context.Context, dir string, how setup) (_ *installation, err e
 			return nil, err
 		}
 	}
-	return in, in.waitAvailable(registrationName)
+	if err := in.waitAvailable(registrationName); err != nil {
+		return nil, err
+	}
+	return in, in.waitOwner(ctx)
 }
 
 func (in *installation) makeClients() error {
@@ -269,6 +275,31 @@ func (in *installation) waitAvailable(registration string) error {
 		}
 	}
 	return err
+}
+
+// waitOwner returns once the cluster's API server lets our server make Pods that a Job of ours owns. With OwnerReferencesPermissionEnforcement it refuses kinds that it
+// has not discovered yet, and discovers twice a minute; a Job made before that completes, but tells of a Pod that could not be created.
+func (in *installation) waitOwner(ctx context.Context) error {
+	config, err := clientcmd.BuildConfigFromFlags("", in.cluster.Kubeconfig())
+	if err != nil {
+		return err
+	}
+	config.Impersonate.UserName = "system:serviceaccount:" + systemNamespace + ":" + accountName
+	server, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	owner := metav1.OwnerReference{APIVersion: ourJobs.GroupVersion().String(), Kind: "Job", Name: "owner", UID: "owner", Controller: new(true), BlockOwnerDeletion: new(true)}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "owned", OwnerReferences: []metav1.OwnerReference{owner}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "none"}}},
+	}
+	var refusal error
+	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, waitLong, true, func(ctx context.Context) (bool, error) {
+		_, refusal = server.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return refusal == nil, nil
+	})
+	return errors.Join(err, refusal)
 }
 
 // eventually polls until check returns "", and fails with what it returned last when the time is over.
