@@ -37,17 +37,28 @@ const (
 	resolverConfig = "/etc/resolv.conf"
 )
 
+// What resolvers take of resolv.conf(5), as Kubernetes has it: name servers, domains, bytes of one domain, bytes of all with the spaces between them.
+const (
+	maxNameservers = 3
+	maxSearches    = 32
+	maxDomainBytes = 253
+	maxSearchBytes = 2048
+)
+
 // nameFiles are the mounts of those files of name resolution that are the Pod's own, where its hostAliases or dnsConfig ask for it. All its containers share them, in
-// a folder beside its volumes, whose names have no dots. Where a container mounts something else there itself, that stays.
-func (a *Agent) nameFiles(pod *corev1.Pod, container *corev1.Container) ([]supervisor.Mount, error) {
-	var mounts []supervisor.Mount
+// a folder beside its volumes, whose names have no dots. Where a container mounts something else there itself, that stays. omitted says, in a kubelet's words, what the
+// limits of resolvers left out.
+func (a *Agent) nameFiles(pod *corev1.Pod, container *corev1.Container) (mounts []supervisor.Mount, omitted []string, err error) {
 	for _, file := range []struct {
 		path    string
 		wanted  bool
 		content func(machine []byte) []byte
 	}{
 		{hostsFile, len(pod.Spec.HostAliases) > 0, func(machine []byte) []byte { return hosts(machine, pod.Spec.HostAliases) }},
-		{resolverConfig, pod.Spec.DNSConfig != nil, func(machine []byte) []byte { return resolver(machine, &pod.Spec) }},
+		{resolverConfig, pod.Spec.DNSConfig != nil, func(machine []byte) (content []byte) {
+			content, omitted = resolver(machine, &pod.Spec)
+			return content
+		}},
 	} {
 		isOwn := func(mount corev1.VolumeMount) bool { return filepath.Clean(mount.MountPath) == file.path }
 		if !file.wanted || slices.ContainsFunc(container.VolumeMounts, isOwn) {
@@ -55,11 +66,11 @@ func (a *Agent) nameFiles(pod *corev1.Pod, container *corev1.Container) ([]super
 		}
 		machine, err := os.ReadFile(file.path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("read how this machine resolves names: %w", err)
+			return nil, nil, fmt.Errorf("read how this machine resolves names: %w", err)
 		}
 		own := filepath.Join(a.runtime.VolumesDir(pod.UID), filepath.Base(file.path)+".file")
 		if err := writeChanged(own, file.content(machine)); err != nil {
-			return nil, fmt.Errorf("write %s for the Pod: %w", file.path, err)
+			return nil, nil, fmt.Errorf("write %s for the Pod: %w", file.path, err)
 		}
 		target := file.path
 		if resolved, err := filepath.EvalSymlinks(target); err == nil {
@@ -67,7 +78,7 @@ func (a *Agent) nameFiles(pod *corev1.Pod, container *corev1.Container) ([]super
 		}
 		mounts = append(mounts, supervisor.Mount{Source: own, Target: target})
 	}
-	return mounts, nil
+	return mounts, omitted, nil
 }
 
 // writeChanged writes a file unless it has the content already: another container may be reading it.
@@ -96,8 +107,9 @@ func hosts(machine []byte, aliases []corev1.HostAlias) []byte {
 	return text.Bytes()
 }
 
-// resolver adds the Pod's dnsConfig to what the machine has or, with the policy None, to nothing. An option of the Pod's replaces the machine's.
-func resolver(machine []byte, spec *corev1.PodSpec) []byte {
+// resolver adds the Pod's dnsConfig to what the machine has or, with the policy None, to nothing. An option of the Pod's replaces the machine's. What is more than
+// resolvers take is left out, as omitted says.
+func resolver(machine []byte, spec *corev1.PodSpec) (content []byte, omitted []string) {
 	var servers, searches, options []string
 	if spec.DNSPolicy != corev1.DNSNone {
 		servers, searches, options = parseResolver(string(machine))
@@ -111,6 +123,14 @@ func resolver(machine []byte, spec *corev1.PodSpec) []byte {
 		}
 		options = setOption(options, text)
 	}
+	if len(servers) > maxNameservers {
+		servers = servers[:maxNameservers]
+		omitted = append(omitted, "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "+strings.Join(servers, " "))
+	}
+	if fitting := fittingSearches(searches); len(fitting) < len(searches) {
+		searches = fitting
+		omitted = append(omitted, "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "+strings.Join(searches, " "))
+	}
 	var text bytes.Buffer
 	if len(searches) > 0 {
 		fmt.Fprintf(&text, "search %s\n", strings.Join(searches, " "))
@@ -121,7 +141,23 @@ func resolver(machine []byte, spec *corev1.PodSpec) []byte {
 	if len(options) > 0 {
 		fmt.Fprintf(&text, "options %s\n", strings.Join(options, " "))
 	}
-	return text.Bytes()
+	return text.Bytes(), omitted
+}
+
+// fittingSearches are the first of the domains that resolvers take. glibc ends the process at one that is too long.
+func fittingSearches(searches []string) []string {
+	var fitting []string
+	length := -1 // of no domain and no space
+	for _, domain := range searches[:min(len(searches), maxSearches)] {
+		if len(domain) > maxDomainBytes {
+			continue
+		}
+		if length += 1 + len(domain); length > maxSearchBytes {
+			break
+		}
+		fitting = append(fitting, domain)
+	}
+	return fitting
 }
 
 // parseResolver reads resolv.conf(5) as a kubelet does: name servers add up, the last list of domains counts, and the last one of each option.

@@ -167,7 +167,7 @@ func (a *Agent) unmountVolumes() {
 }
 
 // view is how a container sees the machine's files: with its volumes at their mount paths, and its own name resolution.
-func (a *Agent) view(pod *corev1.Pod, container *corev1.Container, environment *environment) (supervisor.View, error) {
+func (a *Agent) view(pod *corev1.Pod, state *podState, container *corev1.Container, environment *environment) (supervisor.View, error) {
 	var view supervisor.View
 	if security := container.SecurityContext; security != nil {
 		view.ReadOnlyRoot = isTrue(security.ReadOnlyRootFilesystem)
@@ -178,7 +178,12 @@ func (a *Agent) view(pod *corev1.Pod, container *corev1.Container, environment *
 			return view, err
 		}
 	}
-	names, err := a.nameFiles(pod, container)
+	names, omitted, err := a.nameFiles(pod, container)
+	for _, message := range omitted {
+		if state.sayOnce(reasonDNSConfigForming + message) {
+			a.recorder.Event(pod, corev1.EventTypeWarning, reasonDNSConfigForming, message)
+		}
+	}
 	view.Mounts = append(view.Mounts, names...)
 	return view, err
 }

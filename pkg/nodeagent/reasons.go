@@ -30,6 +30,7 @@ const (
 	reasonUnhealthy           = "Unhealthy"
 	reasonProbeWarning        = "ProbeWarning"
 	reasonFailedMount         = "FailedMount"
+	reasonDNSConfigForming    = "DNSConfigForming"
 	reasonInvalidVariables    = "InvalidEnvironmentVariableNames"
 	// reasonImageNotPulled says, once per Pod, that an image names nothing here.
 	reasonImageNotPulled = "ImageNotPulled"

@@ -123,7 +123,7 @@ func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podSta
 		Limits:     containerLimits(pod, container),
 	}
 	request.MessagePath = messagePath(container)
-	if request.View, err = a.view(pod, container, environment); err != nil {
+	if request.View, err = a.view(pod, state, container, environment); err != nil {
 		return runtime.StartRequest{}, err
 	}
 	if request.Argv[0] == "" {
