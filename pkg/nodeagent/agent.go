@@ -42,6 +42,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/jobserver-dev/jobserver/pkg/freshlist"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/probe"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/program"
@@ -230,7 +231,9 @@ func (a *Agent) watchAPI() error {
 }
 
 // selectPods limits what is watched to the Pods of this node, unless it takes others too. A node of a cluster may see no more.
+// What it begins with is as new as what it did itself before a restart: a Pod that is gone by then must not run once more.
 func (a *Agent) selectPods(options *metav1.ListOptions) {
+	freshlist.Require(options)
 	if !a.config.Schedule {
 		options.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", a.config.NodeName).String()
 	}

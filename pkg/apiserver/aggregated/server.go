@@ -28,7 +28,6 @@ import (
 	"time"
 
 	genericapiserver "k8s.io/apiserver/pkg/server"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 	apiregistrationclient "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
@@ -328,9 +327,7 @@ func (s *Server) newManager(own *apiserver.Config, options Options, cluster *hos
 		config.Identity.Label = batch.ManagedLabel
 	} else {
 		// Others' Pods are none of our business, and there may be very many.
-		config.HostInformers = []informers.SharedInformerOption{informers.WithTweakListOptions(func(list *metav1.ListOptions) {
-			list.LabelSelector = batch.ManagedLabel
-		})}
+		config.SelectHost = func(list *metav1.ListOptions) { list.LabelSelector = batch.ManagedLabel }
 	}
 	return controllers.NewManager(config, s.backend.Election(options.Election, name))
 }

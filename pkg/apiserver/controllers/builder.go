@@ -20,10 +20,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -40,6 +40,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/controller/podgc"
 	"github.com/jobserver-dev/jobserver/pkg/controller/ttlafterfinished"
 	"github.com/jobserver-dev/jobserver/pkg/controller/vanishednamespace"
+	"github.com/jobserver-dev/jobserver/pkg/freshlist"
 	"github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned"
 	batchinformers "github.com/jobserver-dev/jobserver/pkg/generated/informers/externalversions"
 )
@@ -79,8 +80,8 @@ type Config struct {
 	JobClient ClientFor
 	// HostClient leads to the API that has the Pods, namespaces and events. Nil: the same.
 	HostClient ClientFor
-	// HostInformers are options for the caches of what HostClient leads to, such as a selector.
-	HostInformers []informers.SharedInformerOption
+	// SelectHost, where set, restricts the caches of what HostClient leads to, by a selector say.
+	SelectHost func(*metav1.ListOptions)
 	// Identity is how Pods are marked as ours. Required for the Job controller.
 	Identity job.Identity
 	// HostQPS and HostBurst limit the requests of each controller to what HostClient leads to, as in client-go; 0: as HostClient has it.
@@ -142,9 +143,15 @@ func newBuilder(config Config, wrap transport.WrapperFunc) (*builder, error) {
 		return nil, err
 	}
 	// No resync: the controllers are driven by events, and what has to happen later they put on their queues themselves.
-	b.jobs = batchinformers.NewSharedInformerFactory(jobClient, 0)
-	options := append(slices.Clone(config.HostInformers), informers.WithTransform(job.TrimPod))
-	b.core = informers.NewSharedInformerFactoryWithOptions(coreClient, 0, options...)
+	// Each begins with all that an earlier leader, or process, has written: see freshlist.
+	b.jobs = batchinformers.NewSharedInformerFactoryWithOptions(jobClient, 0, batchinformers.WithTweakListOptions(freshlist.Require))
+	b.core = informers.NewSharedInformerFactoryWithOptions(coreClient, 0, informers.WithTransform(job.TrimPod),
+		informers.WithTweakListOptions(func(options *metav1.ListOptions) {
+			freshlist.Require(options)
+			if config.SelectHost != nil {
+				config.SelectHost(options)
+			}
+		}))
 	return b, nil
 }
 

@@ -91,6 +91,9 @@ func (c *Controller) syncOrphans(ctx context.Context, key orphanKey) error {
 
 // freeOrphan removes our finalizer from the Pod unless a Job will account for it: an unfinished one that owns it, or one
 // that another controller manages. Pods that something else than a Job owns are not ours.
+//
+// A Pod that still works for a Job that has finished is deleted: the Job ended while the answer to the Pod's creation was lost, and
+// nobody else would stop it.
 func (c *Controller) freeOrphan(ctx context.Context, pod *corev1.Pod) error {
 	if !c.config.Identity.Tracks(pod) {
 		return nil
@@ -99,12 +102,17 @@ func (c *Controller) freeOrphan(ctx context.Context, pod *corev1.Pod) error {
 		if !c.config.Identity.owns(ref) {
 			return nil
 		}
-		if job := c.ownerOf(pod); job != nil {
+		job, err := c.findOwner(ctx, pod, ref)
+		if err != nil {
+			return err
+		}
+		if job != nil {
 			if _, other := managedByOther(job); other || !finished(job) {
 				return nil
 			}
-		} else if accountable, err := c.ownerExists(ctx, pod.Namespace, ref); err != nil || accountable {
-			return err
+			if err := c.stopLeftOver(ctx, job, pod); err != nil {
+				return err
+			}
 		}
 	}
 	if _, err := c.removeFinalizers(ctx, pod); err != nil {
@@ -114,15 +122,34 @@ func (c *Controller) freeOrphan(ctx context.Context, pod *corev1.Pod) error {
 	return nil
 }
 
-// ownerExists asks the API whether the Job that the cache doesn't have is there, unfinished: the caches of Jobs and Pods advance
-// separately, and a Pod whose finalizer is removed too early is a result lost.
-func (c *Controller) ownerExists(ctx context.Context, namespace string, ref *metav1.OwnerReference) (bool, error) {
-	job, err := c.config.JobClient.BatchV1().Jobs(namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return false, nil
+// findOwner returns the Job of the reference, nil where there is none. A Job that the cache doesn't have is looked up in the API: the caches
+// of Jobs and Pods advance separately, and a Pod whose finalizer is removed too early is a result lost.
+func (c *Controller) findOwner(ctx context.Context, pod *corev1.Pod, ref *metav1.OwnerReference) (*batchv1.Job, error) {
+	if job := c.ownerOf(pod); job != nil {
+		return job, nil
 	}
+	job, err := c.config.JobClient.BatchV1().Jobs(pod.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), err == nil && job.UID != ref.UID:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("looking up the owner of an orphaned Pod: %w", err)
+	}
+	return job, nil
+}
+
+// stopLeftOver deletes the Pod of a finished Job if it has not ended.
+func (c *Controller) stopLeftOver(ctx context.Context, job *batchv1.Job, pod *corev1.Pod) error {
+	if ended(pod) || pod.DeletionTimestamp != nil {
+		return nil
+	}
+	existed, err := c.deletePod(ctx, pod)
 	if err != nil {
-		return false, fmt.Errorf("looking up the owner of an orphaned Pod: %w", err)
+		c.events.podDeleteFailed(job, err)
+		return fmt.Errorf("stopping a Pod that its finished Job has left over: %w", err)
 	}
-	return job.UID == ref.UID && !finished(job), nil
+	if existed {
+		c.events.podDeleted(job, pod)
+	}
+	return nil
 }

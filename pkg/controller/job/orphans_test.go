@@ -207,3 +207,20 @@ func TestRecreatedJobStartsAnew(t *testing.T) {
 		t.Errorf("the new Job inherited %+v", status)
 	}
 }
+
+// TestPodOfAFinishedJobIsStopped lets a Job end while nobody knows that a Pod was created for it: neither did the answer arrive, nor has the
+// watch told of it, nor was there time to ask again.
+func TestPodOfAFinishedJobIsStopped(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	e.api.podWatch.close()
+	e.api.fail(fault{verb: "create", resource: "pods", times: 1, lost: true, err: errLost})
+	e.create(newJob(func(job *batchv1.Job) { job.Spec.ActiveDeadlineSeconds = new(int64(1)) }))
+	e.start()
+	e.until("the Job fails", func() bool { return condition(e.job(), batchv1.JobFailed) != nil })
+	if active := e.activePods(); len(active) != 1 {
+		t.Fatalf("%d Pods are active, want the one that nobody knows of", len(active))
+	}
+	e.api.podWatch.open()
+	e.until("the Pod is gone", func() bool { return len(e.pods()) == 0 })
+}

@@ -28,6 +28,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
@@ -188,12 +189,12 @@ func (w *world) userStep() {
 	if terminalCondition(&w.job.Status) != nil {
 		return
 	}
-	switch action := rapid.IntRange(0, 19).Draw(w.t, "user"); {
+	switch action := rapid.IntRange(0, 21).Draw(w.t, "user"); {
 	case action < 5:
 		if pod := w.pick("delete", func(*corev1.Pod) bool { return true }); pod != nil {
 			w.logf("a user deletes %s", pod.Name)
-			if ignoresDisruptions(w.job) && finishTime(pod).Equal(w.now.Truncate(time.Second)) {
-				// Who was first can't be told, see isDisrupted.
+			if finishTime(pod).Equal(w.now.Truncate(time.Second)) {
+				// Who was first can't be told, see isDisrupted; the disruptionPolicy of now need not be that of the moment when it matters.
 				w.ledger.endedBadly.Delete(pod.UID)
 			}
 			w.deletePod(pod)
@@ -209,10 +210,38 @@ func (w *world) userStep() {
 		if pod := w.pick("strip", func(*corev1.Pod) bool { return true }); pod != nil {
 			w.strip(pod)
 		}
-	case action < 19:
+	case action < 21:
+		w.changePolicy()
+	default:
 		w.job.DeletionTimestamp = new(metav1.NewTime(w.now))
 		w.logf("a user deletes the Job")
 	}
+}
+
+// changePolicy changes one of the policies and limits that may change at any time.
+func (w *world) changePolicy() {
+	spec := &w.job.Spec
+	switch rapid.IntRange(0, 5).Draw(w.t, "policy") {
+	case 0:
+		spec.DisruptionPolicy = rapid.SampledFrom([]*batchv1.DisruptionPolicy{new(batchv1.DisruptionCount), new(batchv1.DisruptionIgnore)}).Draw(w.t, "disruptionPolicy")
+	case 1:
+		spec.SuspendPolicy = rapid.SampledFrom([]*batchv1.SuspendPolicy{new(batchv1.SuspendDeletePods), new(batchv1.SuspendKeepPods)}).Draw(w.t, "suspendPolicy")
+	case 2:
+		if spec.Completions == nil {
+			spec.WorkQueuePolicy = rapid.SampledFrom([]*batchv1.WorkQueuePolicy{
+				new(batchv1.WorkQueueCompleteOnFirstSuccess), new(batchv1.WorkQueueRunUntilDeleted)}).Draw(w.t, "workQueuePolicy")
+		}
+	case 3:
+		spec.PodReplacementPolicy = new(rapid.SampledFrom([]batchv1.PodReplacementPolicy{batchv1.TerminatingOrFailed, batchv1.Failed}).Draw(w.t, "podReplacementPolicy"))
+	case 4:
+		spec.BackoffLimit = new(rapid.SampledFrom([]int32{0, 1, 3, 1000}).Draw(w.t, "backoffLimit"))
+	case 5:
+		if spec.BackoffLimitPerIndex != nil {
+			spec.MaxFailedIndexes = rapid.SampledFrom([]*int32{nil, new(int32(0)), new(int32(2))}).Draw(w.t, "maxFailedIndexes")
+		}
+	}
+	w.logf("policies: %v, %v, %v, %v, %d", ptr.Deref(spec.DisruptionPolicy, ""), ptr.Deref(spec.SuspendPolicy, ""), ptr.Deref(spec.WorkQueuePolicy, ""),
+		*spec.PodReplacementPolicy, *spec.BackoffLimit)
 }
 
 // rescale changes parallelism, and with it the completions of an elastic Job.
