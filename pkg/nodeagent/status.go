@@ -122,7 +122,7 @@ func podPhase(o observation, a actions, status *corev1.PodStatus) corev1.PodPhas
 // containerStatus computes the status of one container.
 func containerStatus(o observation, a actions, container *corev1.Container) corev1.ContainerStatus {
 	attempts := o.containers[container.Name]
-	status := corev1.ContainerStatus{Name: container.Name, Image: container.Image, Started: new(false)}
+	status := corev1.ContainerStatus{Name: container.Name, Image: container.Image, Started: new(false), VolumeMounts: mountStatuses(container)}
 	last := attempts.last()
 	if last == nil {
 		status.State = unstartedState(o, a, container)
@@ -131,6 +131,7 @@ func containerStatus(o observation, a actions, container *corev1.Container) core
 	status.ContainerID = containerIDPrefix + last.ID.String()
 	status.RestartCount = int32(last.ID.Attempt)
 	status.User = containerUser(o.pod, container)
+	describeAllocation(&status, container)
 	if len(attempts) > 1 {
 		status.LastTerminationState.Terminated = terminated(o, &attempts[len(attempts)-2])
 	}
@@ -153,6 +154,35 @@ func containerStatus(o observation, a actions, container *corev1.Container) core
 	}
 	status.Ready = regularInit && !isFailed(last)
 	return status
+}
+
+// mountStatuses are status.volumeMounts, which stay the same for as long as the Pod lives.
+func mountStatuses(container *corev1.Container) []corev1.VolumeMountStatus {
+	var statuses []corev1.VolumeMountStatus
+	for i := range container.VolumeMounts {
+		mount := &container.VolumeMounts[i]
+		status := corev1.VolumeMountStatus{Name: mount.Name, MountPath: mount.MountPath, ReadOnly: mount.ReadOnly}
+		if mount.ReadOnly {
+			status.RecursiveReadOnly = new(corev1.RecursiveReadOnlyDisabled)
+			if mode := mount.RecursiveReadOnly; mode != nil && *mode != corev1.RecursiveReadOnlyDisabled {
+				status.RecursiveReadOnly = new(corev1.RecursiveReadOnlyEnabled) // what is mounted at all can be so, IfPossible too
+			}
+		}
+		statuses = append(statuses, status)
+	}
+	return statuses
+}
+
+// describeAllocation fills in what the container has got of what it asks for: its resources, which are never resized here, and its signal to stop. Kubernetes only
+// knows the latter where its feature ContainerStopSignals is on, and then keeps it in the spec.
+func describeAllocation(status *corev1.ContainerStatus, container *corev1.Container) {
+	if resources := &container.Resources; len(resources.Requests) > 0 || len(resources.Limits) > 0 {
+		status.Resources = resources.DeepCopy()
+		status.AllocatedResources = status.Resources.Requests
+	}
+	if container.Lifecycle != nil {
+		status.StopSignal = container.Lifecycle.StopSignal
+	}
 }
 
 // waitingState is the state of a container that has ended and is to be started again, where there is something to say about that.

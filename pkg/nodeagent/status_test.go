@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
@@ -208,5 +209,48 @@ func TestStatusOfWhatCannotBeRun(t *testing.T) {
 	}
 	if status.User == nil || status.User.Linux == nil {
 		t.Errorf("no user in %+v", status)
+	}
+}
+
+func TestStatusTellsWhatTheContainerGot(t *testing.T) {
+	t.Parallel()
+	requests := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}
+	limits := corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+	o := observe(func(pod *corev1.Pod) {
+		one := &pod.Spec.Containers[0]
+		one.Lifecycle = &corev1.Lifecycle{StopSignal: new(corev1.SIGINT)}
+		one.Resources = corev1.ResourceRequirements{Requests: requests, Limits: limits}
+		one.VolumeMounts = []corev1.VolumeMount{
+			{Name: "data", MountPath: "/data", SubPath: "below"},
+			{Name: "config", MountPath: "/config", ReadOnly: true},
+			{Name: "data", MountPath: "/frozen", ReadOnly: true, RecursiveReadOnly: new(corev1.RecursiveReadOnlyIfPossible)},
+			{Name: "data", MountPath: "/shallow", ReadOnly: true, RecursiveReadOnly: new(corev1.RecursiveReadOnlyDisabled)},
+		}
+		pod.Spec.Containers[1].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	}, false, 0, []runtime.Container{attempt("one", 0, running)})
+	type told struct {
+		StopSignal *corev1.Signal
+		Allocated  corev1.ResourceList
+		Resources  *corev1.ResourceRequirements
+		Mounts     []corev1.VolumeMountStatus
+	}
+	var got []told
+	for _, status := range computeStatus(o, computeActions(o)).ContainerStatuses {
+		got = append(got, told{status.StopSignal, status.AllocatedResources, status.Resources, status.VolumeMounts})
+	}
+	want := []told{
+		{
+			StopSignal: new(corev1.SIGINT), Allocated: requests, Resources: &corev1.ResourceRequirements{Requests: requests, Limits: limits},
+			Mounts: []corev1.VolumeMountStatus{
+				{Name: "data", MountPath: "/data"},
+				{Name: "config", MountPath: "/config", ReadOnly: true, RecursiveReadOnly: new(corev1.RecursiveReadOnlyDisabled)},
+				{Name: "data", MountPath: "/frozen", ReadOnly: true, RecursiveReadOnly: new(corev1.RecursiveReadOnlyEnabled)},
+				{Name: "data", MountPath: "/shallow", ReadOnly: true, RecursiveReadOnly: new(corev1.RecursiveReadOnlyDisabled)},
+			},
+		},
+		{Mounts: []corev1.VolumeMountStatus{{Name: "data", MountPath: "/data"}}}, // never started: nothing is allocated
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("statuses differ (-want +got):\n%s", diff)
 	}
 }
