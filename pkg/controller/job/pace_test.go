@@ -62,6 +62,30 @@ func TestPace(t *testing.T) {
 			p.wait()
 			p.end(at(0), at(10), false, period)
 		}, 20, false, answer{30 * time.Millisecond, true}},
+		{"the event that fills a batch", func(p *pace) {
+			p.begin()
+			p.batch(3)
+			p.end(at(0), at(10), false, period)
+			p.event(at(11), true, period)
+		}, 12, true, answer{0, true}},
+		{"an event before the batch is full", func(p *pace) {
+			p.begin()
+			p.batch(5)
+			p.end(at(0), at(10), false, period)
+			p.event(at(11), true, period)
+		}, 12, true, answer{38 * time.Millisecond, true}},
+		{"status only fills no batch", func(p *pace) {
+			p.begin()
+			p.batch(3)
+			p.wait()
+			p.end(at(0), at(10), false, period)
+			p.event(at(11), false, period)
+		}, 12, true, answer{38 * time.Millisecond, true}},
+		{"a batch after a failed sync is never full", func(p *pace) {
+			p.begin()
+			p.batch(1)
+			p.end(at(0), at(10), true, period)
+		}, 10, true, answer{period, true}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,5 +118,26 @@ func TestPaceOfEventsDuringASync(t *testing.T) {
 	}
 	if due := p.begin(); !due.IsZero() {
 		t.Errorf("a sync without events was due at %v", due)
+	}
+}
+
+// A batch that is full at the end of a sync makes the next one follow at once; the next batch begins with that sync.
+func TestPaceOfABatchThatIsFullDuringASync(t *testing.T) {
+	t.Parallel()
+	var p pace
+	p.begin()
+	p.batch(4)
+	p.event(epoch, true, time.Second)
+	p.event(epoch, true, time.Second)
+	delay, again := p.end(epoch, epoch.Add(20*time.Millisecond), false, time.Second)
+	if !again || delay != 0 {
+		t.Errorf("after a full batch: another sync %v after %v, want at once", again, delay)
+	}
+	p.begin()
+	p.batch(4)
+	p.event(epoch, true, time.Second)
+	delay, again = p.end(epoch, epoch.Add(20*time.Millisecond), false, time.Second)
+	if !again || delay != 80*time.Millisecond {
+		t.Errorf("after half a batch: another sync %v after %v, want after 80ms", again, delay)
 	}
 }

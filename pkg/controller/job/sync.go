@@ -142,6 +142,7 @@ func (c *Controller) planAndAct(ctx context.Context, job *batchv1.Job, state *jo
 	if err := writer.write(ctx, &status); err != nil {
 		return p.Metrics.Action, errors.Join(actErr, err)
 	}
+	state.pace.batch(int(status.Active))
 	if p.Record == nil {
 		c.tell(job, p.Events)
 	}
