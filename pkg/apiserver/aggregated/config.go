@@ -70,7 +70,7 @@ func newConfig(options Options, cluster *host, store *backend.Backend, monitor *
 	); err != nil {
 		return nil, err
 	}
-	if err := admit(config.Generic, options, cluster); err != nil {
+	if err := admit(config.Generic, options, cluster, store); err != nil {
 		return nil, err
 	}
 	if options.BatchV1Profile != "" {
@@ -84,7 +84,7 @@ func without(checks []healthz.HealthChecker, name string) []healthz.HealthChecke
 }
 
 // admit makes the cluster's namespaces, webhooks, policies and quotas apply, and its priorities of requests.
-func admit(config *genericapiserver.RecommendedConfig, options Options, cluster *host) error {
+func admit(config *genericapiserver.RecommendedConfig, options Options, cluster *host, store *backend.Backend) error {
 	hostClient, err := kubernetes.NewForConfig(cluster.client("apiserver"))
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func admit(config *genericapiserver.RecommendedConfig, options Options, cluster 
 	if err := options.Features.ApplyTo(&config.Config, hostClient, config.SharedInformerFactory); err != nil {
 		return fmt.Errorf("configure request priorities: %w", err)
 	}
-	charged := admission.PluginInitializers{quota.NewInitializer(options.resources())}
+	charged := admission.PluginInitializers{quota.NewInitializer(quota.Config{Resources: options.resources(), CountStored: store.CountJobs})}
 	err = options.Admission.ApplyTo(&config.Config, config.SharedInformerFactory, hostClient, dynamicHostClient,
 		utilfeature.DefaultFeatureGate, config.EffectiveVersion, charged...)
 	if err != nil {

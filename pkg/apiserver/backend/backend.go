@@ -103,6 +103,15 @@ func (b *Backend) Election(options ElectionOptions, name string) *leaderelection
 	}
 }
 
+// CountJobs returns how many Jobs are stored in a namespace, as of now: a cache may be behind.
+func (b *Backend) CountJobs(ctx context.Context, namespace string) (int64, error) {
+	found, err := b.Client.Get(ctx, b.Store.JobsPrefix()+namespace+"/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil {
+		return 0, err
+	}
+	return found.Count, nil
+}
+
 // Err delivers the error that ends etcd in the process; nothing where it is elsewhere.
 func (b *Backend) Err() <-chan error {
 	if b.embedded == nil {

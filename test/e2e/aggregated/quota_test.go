@@ -106,6 +106,13 @@ func (in *installation) testQuotaAcrossLeaders(t *testing.T) {
 		if err := in.replicas[leader].Kill(); err != nil {
 			t.Error(err)
 		}
+		in.serviceLeadsTo(nil)
+	})
+	t.Cleanup(func() {
+		if err := in.replicas[leader].Start(); err != nil {
+			t.Fatal(err)
+		}
+		in.waitServing(t, in.replicas...)
 	})
 	for i := range tries {
 		jobs := clients[i%len(clients)].Namespace(u.namespace)
@@ -138,8 +145,47 @@ func (in *installation) testQuotaAcrossLeaders(t *testing.T) {
 	if refusal := u.refused(t, jobYAML("beyond", "true", "suspend: true"), "create", "-f", "-"); !strings.Contains(refusal, "exceeded quota: some") {
 		t.Error(refusal)
 	}
-	if err := in.replicas[leader].Start(); err != nil {
-		t.Fatal(err)
+}
+
+// testQuotaBehindCount has the cluster's quota controller count what a watch has shown it that shows nothing any more. It writes that less is used, and no Job passes the limit.
+func (in *installation) testQuotaBehindCount(t *testing.T) {
+	const limit = 10
+	u := in.newNamespace(t)
+	u.quotaOfJobs(t, "some", limit)
+	clients := in.clientsOf(t)
+	in.gateway.setSwallow(true)
+	heal := sync.OnceFunc(func() { in.gateway.setSwallow(false) })
+	t.Cleanup(heal)
+	for i := range limit {
+		if _, err := clients[i%len(clients)].Namespace(u.namespace).Create(t.Context(), suspended(t, fmt.Sprintf("job-%02d", i), "quota"), metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	in.waitServing(t, in.replicas...)
+	used := func() string {
+		quota, err := in.kube.CoreV1().ResourceQuotas(u.namespace).Get(t.Context(), "some", metav1.GetOptions{})
+		if err != nil {
+			return err.Error()
+		}
+		count := quota.Status.Used["count/"+ours]
+		return count.String()
+	}
+	eventually(t, waitLong, func() string {
+		if got := used(); got != "0" {
+			return "the quota controller still knows better: used is " + got
+		}
+		return ""
+	})
+	for i, client := range clients {
+		_, err := client.Namespace(u.namespace).Create(t.Context(), suspended(t, fmt.Sprintf("beyond-%d", i), "quota"), metav1.CreateOptions{})
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "exceeded quota: some") {
+			t.Errorf("a Job beyond the limit: %v", err)
+		}
+	}
+	heal()
+	eventually(t, waitLong, func() string {
+		if got := used(); got != strconv.Itoa(limit) {
+			return fmt.Sprintf("used: %s, want %d", got, limit)
+		}
+		return ""
+	})
 }

@@ -51,6 +51,7 @@ func TestThreeReplicas(t *testing.T) {
 	})
 	t.Run("quota", in.testQuotaOfReplicas)
 	t.Run("quota while the leader is killed", in.testQuotaAcrossLeaders)
+	t.Run("quota behind a count that lags", in.testQuotaBehindCount)
 	t.Run("the leader is stopped", in.testLeaderStopped)
 	t.Run("rollout", func(t *testing.T) { in.testRollout(t, e.flags()) })
 }

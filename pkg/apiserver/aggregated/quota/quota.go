@@ -19,7 +19,8 @@ limitations under the License.
 //
 // The decision is that of k8s.io/apiserver: what is used stands in the status of the ResourceQuota, and is raised there, with a check that nobody else
 // wrote it meanwhile, before the Job is stored. So replicas and the cluster's own API server share one account, and never pass a limit together.
-// The cluster's quota controller, which sees Jobs through discovery, lowers it when Jobs go. It counts in its own cache: one that lags makes the account too low.
+// The cluster's quota controller, which sees Jobs through discovery, lowers it when Jobs go. It counts in its own cache: one that lags makes the account too low. So no
+// Job is stored either where as many as are allowed are stored already, whatever the account says.
 package quota
 
 import (
@@ -32,9 +33,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/admission"
+	genericinitializer "k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/admission/plugin/resourcequota"
 	apisquota "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/apiserver/pkg/quota/v1/generic"
+	"k8s.io/client-go/informers"
+	corev1listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/klog/v2"
 )
 
@@ -65,17 +69,32 @@ func Register(plugins *admission.Plugins) {
 // plugin charges a Job to every name that it has: served in two groups it is one object in each, and the quota controller counts both.
 type plugin struct {
 	*resourcequota.QuotaAdmission
-	resources []schema.GroupVersionResource
+	quotas corev1listers.ResourceQuotaLister
+	config Config
 }
 
-var _ admission.ValidationInterface = &plugin{}
+var (
+	_ admission.ValidationInterface                       = &plugin{}
+	_ genericinitializer.WantsExternalKubeInformerFactory = &plugin{}
+)
+
+// SetExternalKubeInformerFactory implements WantsExternalKubeInformerFactory.
+func (p *plugin) SetExternalKubeInformerFactory(factory informers.SharedInformerFactory) {
+	p.QuotaAdmission.SetExternalKubeInformerFactory(factory)
+	p.quotas = factory.Core().V1().ResourceQuotas().Lister()
+}
 
 // Validate implements admission.ValidationInterface.
 func (p *plugin) Validate(ctx context.Context, attributes admission.Attributes, objects admission.ObjectInterfaces) error {
 	if attributes.GetSubresource() != "" || attributes.GetOperation() != admission.Create {
 		return nil
 	}
-	for _, resource := range p.resources {
+	for _, resource := range p.config.Resources {
+		if err := p.checkStored(ctx, named{attributes, resource}); err != nil {
+			return err
+		}
+	}
+	for _, resource := range p.config.Resources {
 		if err := p.charge(ctx, named{attributes, resource}, objects); err != nil {
 			return err
 		}
@@ -115,18 +134,29 @@ func (n named) GetResource() schema.GroupVersionResource { return n.resource }
 
 // ValidateInitialization implements admission.InitializationValidator.
 func (p *plugin) ValidateInitialization() error {
-	if len(p.resources) == 0 {
-		return errors.New("missing resources")
+	if len(p.config.Resources) == 0 || p.config.CountStored == nil {
+		return errors.New("missing resources, or how they are counted")
+	}
+	if p.quotas == nil {
+		return errors.New("missing quotas")
 	}
 	return p.QuotaAdmission.ValidateInitialization()
 }
 
-// NewInitializer returns what tells the plugin the names that Jobs are served by.
-func NewInitializer(resources []schema.GroupVersionResource) admission.PluginInitializer {
-	return initializer(resources)
+// Config is what the plugin has to know of the server. All fields are required.
+type Config struct {
+	// Resources are the names that Jobs are served by.
+	Resources []schema.GroupVersionResource
+	// CountStored returns how many Jobs of a namespace are stored, as of now.
+	CountStored func(ctx context.Context, namespace string) (int64, error)
 }
 
-type initializer []schema.GroupVersionResource
+// NewInitializer returns what configures the plugin.
+func NewInitializer(config Config) admission.PluginInitializer {
+	return initializer(config)
+}
+
+type initializer Config
 
 // Initialize implements admission.PluginInitializer.
 func (i initializer) Initialize(target admission.Interface) {
@@ -134,9 +164,9 @@ func (i initializer) Initialize(target admission.Interface) {
 	if !ok {
 		return
 	}
-	p.resources = i
+	p.config = Config(i)
 	var counts []apisquota.Evaluator
-	for _, resource := range i {
+	for _, resource := range i.Resources {
 		// Usage is never counted here: the quota controller does.
 		counts = append(counts, generic.NewObjectCountEvaluator(resource.GroupResource(), nil, ""))
 	}

@@ -19,7 +19,9 @@ package quota
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +47,9 @@ type account struct {
 	plugin  *plugin
 	cluster *fake.Clientset
 	writes  int
+	// stored is how many Jobs there are, whatever the quota's status says.
+	stored     int64
+	storageErr error
 }
 
 func newAccount(t *testing.T, hard string, conflicts int) *account {
@@ -76,7 +81,15 @@ func newAccount(t *testing.T, hard string, conflicts int) *account {
 	a.plugin.SetExternalKubeInformerFactory(factory)
 	ctx, cancel := context.WithCancel(t.Context())
 	a.plugin.SetDrainedNotification(ctx.Done())
-	NewInitializer([]schema.GroupVersionResource{jobs}).Initialize(a.plugin)
+	NewInitializer(Config{
+		Resources: []schema.GroupVersionResource{jobs},
+		CountStored: func(_ context.Context, namespace string) (int64, error) {
+			if namespace != "default" {
+				return 0, fmt.Errorf("asked about namespace %s", namespace)
+			}
+			return a.stored, a.storageErr
+		},
+	}).Initialize(a.plugin)
 	if err := a.plugin.ValidateInitialization(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,5 +142,79 @@ func TestLimit(t *testing.T) {
 	}
 	if err := a.create(t, "second"); !apierrors.IsForbidden(err) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestStored: where the account is too low, the Jobs that are stored count.
+func TestStored(t *testing.T) {
+	t.Parallel()
+	const refusal = "exceeded quota: few, requested: count/jobs.batch.jobserver.dev=1, used: count/jobs.batch.jobserver.dev=%d, limited: count/jobs.batch.jobserver.dev=3"
+	for _, test := range []struct {
+		name   string
+		stored int64
+		err    error
+		want   string
+	}{
+		{name: "room for one", stored: 2},
+		{name: "as many as allowed", stored: 3, want: fmt.Sprintf(refusal, 3)},
+		{name: "more than allowed", stored: 7, want: fmt.Sprintf(refusal, 7)},
+		{name: "not known", err: errors.New("no answer"), want: "count the Jobs of namespace default: no answer"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := newAccount(t, "3", 0)
+			a.stored, a.storageErr = test.stored, test.err
+			err := a.create(t, "job")
+			if test.want == "" {
+				if err != nil || a.writes != 1 {
+					t.Errorf("%d charges, %v", a.writes, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) || apierrors.IsForbidden(err) != (test.err == nil) {
+				t.Errorf("got %v", err)
+			}
+			if a.writes != 0 {
+				t.Error("a Job that was refused is charged")
+			}
+		})
+	}
+}
+
+// TestLowestLimit finds the quota that allows least among those that count Jobs.
+func TestLowestLimit(t *testing.T) {
+	t.Parallel()
+	const counted = "count/jobs.batch.jobserver.dev"
+	quota := func(name, resourceName, hard string, change ...func(*corev1.ResourceQuota)) *corev1.ResourceQuota {
+		made := &corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Status:     corev1.ResourceQuotaStatus{Hard: corev1.ResourceList{corev1.ResourceName(resourceName): resource.MustParse(hard)}},
+		}
+		for _, f := range change {
+			f(made)
+		}
+		return made
+	}
+	scoped := func(q *corev1.ResourceQuota) {
+		q.Spec.Scopes = []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeBestEffort}
+	}
+	selected := func(q *corev1.ResourceQuota) { q.Spec.ScopeSelector = &corev1.ScopeSelector{} }
+	for _, test := range []struct {
+		name       string
+		quotas     []*corev1.ResourceQuota
+		want, hard string
+	}{
+		{name: "none", hard: "0"},
+		{name: "of other things", quotas: []*corev1.ResourceQuota{quota("pods", "pods", "1"), quota("theirs", "count/jobs.batch", "1")}, hard: "0"},
+		{name: "scoped", quotas: []*corev1.ResourceQuota{quota("a", counted, "1", scoped), quota("b", counted, "2", selected)}, hard: "0"},
+		{name: "the lower of two", quotas: []*corev1.ResourceQuota{quota("a", counted, "5"), quota("b", counted, "2"), quota("c", counted, "1k")}, want: "b", hard: "2"},
+		{name: "none allowed", quotas: []*corev1.ResourceQuota{quota("a", counted, "0")}, want: "a", hard: "0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if lowest, name := lowestLimit(test.quotas, counted); name != test.want || lowest.String() != test.hard {
+				t.Errorf("%s of quota %q, want %s of %q", lowest.String(), name, test.hard, test.want)
+			}
+		})
 	}
 }
