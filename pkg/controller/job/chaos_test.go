@@ -35,7 +35,7 @@ import (
 var chaosRuns = flag.Int("chaos-runs", 12, "how many seeds TestChaos runs")
 
 // TestChaos runs Jobs while requests are refused, answers are lost, the watches of Jobs and of Pods stall, go on for some events and are torn, each for itself,
-// users delete Pods and the controller is restarted, all at random. At the end each Pod is counted once, and the checks of the fake API held all the time.
+// users delete Pods, suspend and resume the Job, and the controller is restarted, all at random. At the end each Pod is counted once, and the checks of the fake API held all the time.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	for seed := range *chaosRuns {
@@ -61,6 +61,9 @@ type chaos struct {
 	torn int
 }
 
+// chaoticRounds is how often something may go wrong in a run. After that a Job that has not completed must.
+const chaoticRounds = 3000
+
 // briefBackoff keeps a run from spending most of its time on waiting for replacements.
 func briefBackoff(config *Config) {
 	config.Limits.FailureBackoff, config.Limits.FailureBackoffMax = time.Second, 4*time.Second
@@ -75,18 +78,21 @@ func runChaos(t *testing.T, random *rand.Rand) {
 	}
 	completions := int32(5 + random.IntN(20))
 	parallelism := int32(1 + random.IntN(8))
+	// Suspended so, a Job loses nothing: where suspending deletes Pods, one that succeeds meanwhile is not counted.
+	keep := func(job *batchv1.Job) { job.Spec.SuspendPolicy = new(batchv1.SuspendKeepPods) }
 	replacement := []batchv1.PodReplacementPolicy{batchv1.TerminatingOrFailed, batchv1.Failed}[random.IntN(2)]
-	c.create(newJob(sized(parallelism, completions), backoffLimit(1000), mode, func(job *batchv1.Job) { job.Spec.PodReplacementPolicy = &replacement }))
+	c.create(newJob(sized(parallelism, completions), backoffLimit(1000), mode, keep, func(job *batchv1.Job) { job.Spec.PodReplacementPolicy = &replacement }))
 	c.api.toss(randomFaults(rand.New(rand.NewPCG(random.Uint64(), 0))))
 	c.stop = c.start()
 
 	round := 0
 	c.until("the Job completes", func() bool {
 		round++
-		if round == 3000 {
+		if round == chaoticRounds {
 			c.api.toss(nil) // enough: from here on it must go well
+			c.change(func(job *batchv1.Job) { job.Spec.Suspend = new(false) })
 		}
-		c.disturb()
+		c.disturb(round)
 		for _, pod := range c.pods() {
 			if !ended(pod) && random.IntN(4) == 0 {
 				c.moveOn(pod)
@@ -107,7 +113,7 @@ func runChaos(t *testing.T, random *rand.Rand) {
 }
 
 // disturb does something to the watches or to the controller, now and then.
-func (c *chaos) disturb() {
+func (c *chaos) disturb(round int) {
 	watch := []*gate{&c.api.podWatch, &c.api.jobWatch}[c.random.IntN(2)]
 	switch c.random.IntN(40) {
 	case 0, 1:
@@ -120,6 +126,10 @@ func (c *chaos) disturb() {
 		if c.torn < 2 && c.random.IntN(4) == 0 { // it takes a watcher a second to list anew
 			c.torn++
 			watch.tear()
+		}
+	case 9:
+		if round < chaoticRounds && c.random.IntN(4) == 0 && !finished(c.job()) {
+			c.change(func(job *batchv1.Job) { job.Spec.Suspend = new(!*job.Spec.Suspend) })
 		}
 	case 8:
 		if c.random.IntN(4) == 0 {

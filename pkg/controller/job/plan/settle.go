@@ -96,7 +96,8 @@ func (p *Plan) allReleased(o Outcome) bool {
 }
 
 // finish adds the terminal condition, with the reason and message of the verdict (rules B39 and B41). A finished Job must
-// have a start time, which one that was never resumed lacks.
+// have a start time, which one that was never resumed lacks, and must not complete before it: where the clock was set back, or is behind
+// that of the replica that started the Job, the API would refuse the end until the clock has caught up.
 func finish(in Input, status *batchv1.JobStatus, verdict Verdict) {
 	now := metav1.NewTime(in.Now.Truncate(time.Second))
 	if status.StartTime == nil && !(isSuspended(in.Job) && ptr.Deref(in.Job.Spec.Completions, 1) == 0) {
@@ -105,5 +106,8 @@ func finish(in Input, status *batchv1.JobStatus, verdict Verdict) {
 	setCondition(&status.Conditions, verdict.Final(), corev1.ConditionTrue, verdict.Reason, verdict.Message, now)
 	if verdict.Final() == batchv1.JobComplete {
 		status.CompletionTime = now.DeepCopy()
+		if now.Before(status.StartTime) {
+			status.CompletionTime = status.StartTime.DeepCopy()
+		}
 	}
 }

@@ -163,6 +163,17 @@ func TestFinishWaits(t *testing.T) {
 	}
 }
 
+// TestFinishAfterTheClockWasSetBack completes a Job at a time before it started, which the API does not accept (rule S7).
+func TestFinishAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	in := inputAt(-3600, makeJob().started().obj(), makePod("a").succeeded(-3600).obj())
+	p := Compute(in)
+	status := Settle(in, p, allDone(p))
+	if status.CompletionTime == nil || status.CompletionTime.Before(status.StartTime) {
+		t.Errorf("started %v, completed %v", status.StartTime, status.CompletionTime)
+	}
+}
+
 // TestFinishedJobIsLeftAlone lets go of Pods and changes nothing else.
 func TestFinishedJobIsLeftAlone(t *testing.T) {
 	t.Parallel()
