@@ -65,8 +65,11 @@ type Server struct {
 //
 // It outlives ctx, which only bounds the start: etcd has to be the last part of a server to stop. Stop ends it.
 //
-// A damaged folder, which etcd answers with a panic, is an error.
-func Start(ctx context.Context, dir string) (server *Server, err error) {
+// A damaged folder, which etcd answers with a panic, is an error. A database that had reached its maximum of 8 GiB, so that etcd refused all writes, is made smaller,
+// see makeRoom.
+func Start(ctx context.Context, dir string) (*Server, error) { return start(ctx, dir, quotaBytes) }
+
+func start(ctx context.Context, dir string, quota int64) (server *Server, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create etcd folder: %w", err)
 	}
@@ -93,13 +96,17 @@ func Start(ctx context.Context, dir string) (server *Server, err error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
-	member, err := failure.open(config(dir, client, peer, logger))
+	member, err := failure.open(config(dir, client, peer, logger, quota))
 	if err != nil {
 		return nil, err
 	}
 	go forward(member.Err(), failure)
 	select {
 	case <-member.Server.ReadyNotify():
+		if err := makeRoom(ctx, member, quota); err != nil {
+			failure.close(member)
+			return nil, err
+		}
 		return &Server{etcd: member, endpoint: client.String(), closeLogs: closeLogs, failure: failure}, nil
 	case err := <-failure.told:
 		failure.close(member)
@@ -149,7 +156,7 @@ func checkData(member string) error {
 	return db.Close()
 }
 
-func config(dir string, client, peer *url.URL, logger *zap.Logger) *embed.Config {
+func config(dir string, client, peer *url.URL, logger *zap.Logger, quota int64) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Name = memberName
 	cfg.Dir = filepath.Join(dir, "data")
@@ -161,7 +168,7 @@ func config(dir string, client, peer *url.URL, logger *zap.Logger) *embed.Config
 	cfg.InitialCluster = cfg.InitialClusterFromName(memberName)
 	cfg.TickMs = tickMilliseconds
 	cfg.ElectionMs = electionMilliseconds
-	cfg.QuotaBackendBytes = quotaBytes
+	cfg.QuotaBackendBytes = quota
 	cfg.WatchProgressNotifyInterval = progressInterval
 	cfg.EnableGRPCGateway = false
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
