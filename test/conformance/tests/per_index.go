@@ -30,8 +30,11 @@ const (
 	ignoredOfIndex  = "batch.kubernetes.io/job-index-ignored-failure-count"
 )
 
+// failIndexOn42 fails an index for good where a container exits with 42.
+var failIndexOn42 = podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailIndex, 42))
+
+// What indexes that have failed make of the Job.
 func init() {
-	failIndex := podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailIndex, 42))
 	subject("BackoffLimitPerIndex",
 		suite.Test{
 			Name: "FailedIndex", Description: "An index that fails more often than its limit has failed, and the others go on.", Source: "KEP-3850; reference B62",
@@ -63,6 +66,12 @@ func init() {
 				suite.Equal(t, "counters", [2]int32{job.Status.Succeeded, job.Status.Failed}, [2]int32{2, 1})
 			},
 		},
+	)
+}
+
+// How an index is tried again, and what its Pods know of that.
+func init() {
+	subject("BackoffLimitPerIndex",
 		suite.Test{
 			Name: "Retry", Description: "A Pod of an index is replaced after 10 s or more, by one that knows how often the index has failed.", Source: "KEP-3850; reference B59 and B64",
 			Run: func(t *suite.T) {
@@ -110,6 +119,20 @@ func init() {
 			},
 		},
 		suite.Test{
+			Name: "NoCountWithoutLimit", Description: "Without backoffLimitPerIndex, Pods have no count of failures.", Source: "reference 1.16",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(indexed(1)))
+				_, found := t.WaitActive(job, 1)[0].Annotations[failuresOfIndex]
+				suite.Equal(t, "there is a count", found, false)
+			},
+		},
+	)
+}
+
+// Limits of the whole Job.
+func init() {
+	subject("BackoffLimitPerIndex",
+		suite.Test{
 			Name: "MaxFailedIndexes", Description: "More failed indexes than maxFailedIndexes fail the Job at once, and its Pods are deleted.", Source: "KEP-3850; reference B24",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(indexed(4), backoffLimitPerIndex(0), maxFailedIndexes(1)))
@@ -141,10 +164,16 @@ func init() {
 				t.WaitFailed(job, "BackoffLimitExceeded")
 			},
 		},
+	)
+}
+
+// The failure policy of Jobs whose indexes have limits.
+func init() {
+	subject("BackoffLimitPerIndex",
 		suite.Test{
 			Name: "FailIndex", Description: "The action FailIndex fails an index without another try.", Source: "KEP-3850; reference B62",
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(indexed(2), backoffLimitPerIndex(3), failIndex))
+				job := t.Create(newJob(indexed(2), backoffLimitPerIndex(3), failIndexOn42))
 				pods := t.WaitActive(job, 2)
 				t.Fail(42, pods[0])
 				waitIndexLists(t, job, "", "0")
@@ -156,7 +185,7 @@ func init() {
 		suite.Test{
 			Name: "FailIndexOfOthers", Description: "The action FailIndex is for the exit codes that it names; after others an index is tried again.", Source: "KEP-3850; reference B62",
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(indexed(2), backoffLimitPerIndex(1), failIndex))
+				job := t.Create(newJob(indexed(2), backoffLimitPerIndex(1), failIndexOn42))
 				pods := t.WaitActive(job, 2)
 				t.Fail(41, pods[0])
 				again := t.WaitActiveIndex(job, 0, pods[0])
@@ -178,14 +207,6 @@ func init() {
 				t.Succeed(again, pods[1])
 				job = t.WaitComplete(job, "CompletionsReached")
 				suite.Equal(t, "failed", job.Status.Failed, 0)
-			},
-		},
-		suite.Test{
-			Name: "NoCountWithoutLimit", Description: "Without backoffLimitPerIndex, Pods have no count of failures.", Source: "reference 1.16",
-			Run: func(t *suite.T) {
-				job := t.Create(newJob(indexed(1)))
-				_, found := t.WaitActive(job, 1)[0].Annotations[failuresOfIndex]
-				suite.Equal(t, "there is a count", found, false)
 			},
 		},
 	)

@@ -70,27 +70,32 @@ func watched(t *suite.T, options metav1.ListOptions) watch.Interface {
 	return w
 }
 
+// colored labels a Job with a color.
+func colored(value string) edit {
+	return func(job *batchv1.Job) { job.Labels = map[string]string{"color": value} }
+}
+
+// createColored makes the Jobs a, b and c, which are red, blue and red.
+func createColored(t *suite.T) {
+	t.Create(newJob(named("a"), colored("red"), suspended))
+	t.Create(newJob(named("b"), colored("blue"), suspended))
+	t.Create(newJob(named("c"), colored("red"), suspended))
+}
+
+// What lists select.
 func init() {
-	labelled := func(value string) edit {
-		return func(job *batchv1.Job) { job.Labels = map[string]string{"color": value} }
-	}
-	three := func(t *suite.T) {
-		t.Create(newJob(named("a"), labelled("red"), suspended))
-		t.Create(newJob(named("b"), labelled("blue"), suspended))
-		t.Create(newJob(named("c"), labelled("red"), suspended))
-	}
 	subject("List",
 		suite.Test{
 			Name: "All", Description: "A list has all the Jobs of a namespace, in the order of their names.", Source: "API conventions",
 			Run: func(t *suite.T) {
-				three(t)
+				createColored(t)
 				suite.Equal(t, "names", listed(t, metav1.ListOptions{}), []string{"a", "b", "c"})
 			},
 		},
 		suite.Test{
 			Name: "LabelSelector", Description: "A list with a label selector has the Jobs that it matches.", Source: "API conventions; guide 11",
 			Run: func(t *suite.T) {
-				three(t)
+				createColored(t)
 				suite.Equal(t, "red", listed(t, metav1.ListOptions{LabelSelector: "color=red"}), []string{"a", "c"})
 				suite.Equal(t, "not red", listed(t, metav1.ListOptions{LabelSelector: "color notin (red)"}), []string{"b"})
 			},
@@ -98,7 +103,7 @@ func init() {
 		suite.Test{
 			Name: "FieldOfMetadata", Description: "Jobs can be selected by metadata.name and metadata.namespace.", Source: "reference 1.12",
 			Run: func(t *suite.T) {
-				three(t)
+				createColored(t)
 				suite.Equal(t, "by name", listed(t, metav1.ListOptions{FieldSelector: "metadata.name=b"}), []string{"b"})
 				suite.Equal(t, "by namespace", listed(t, metav1.ListOptions{FieldSelector: "metadata.namespace!=" + t.Namespace()}), nil)
 			},
@@ -121,10 +126,16 @@ func init() {
 				t.RefusedFor(err, metav1.StatusReasonBadRequest, `field label "spec.parallelism" not supported for Job`)
 			},
 		},
+	)
+}
+
+// Pages and kinds of lists.
+func init() {
+	subject("List",
 		suite.Test{
 			Name: "Pages", Description: "A list with a limit comes in pages that continue where the last ended, and ends.", Source: "API conventions",
 			Run: func(t *suite.T) {
-				three(t)
+				createColored(t)
 				first, err := t.API().List(t.Context(), metav1.ListOptions{Limit: 2})
 				t.Must(err)
 				suite.Equal(t, "length of the first", len(first.Items), 2)
@@ -151,7 +162,10 @@ func init() {
 			},
 		},
 	)
+}
 
+// What watches tell of.
+func init() {
 	subject("Watch",
 		suite.Test{
 			Name: "Events", Description: "A watch tells of Jobs that are there, added, modified and deleted, in order.", Source: "API conventions; guide 11",
@@ -187,10 +201,10 @@ func init() {
 			Run: func(t *suite.T) {
 				w := watched(t, metav1.ListOptions{LabelSelector: "color=red"})
 				defer w.Stop()
-				job := t.Create(newJob(managedBy("example.com/controller"), labelled("blue")))
-				t.Update(job, labelled("red"))
+				job := t.Create(newJob(managedBy("example.com/controller"), colored("blue")))
+				t.Update(job, colored("red"))
 				expect(t, w, watch.Added, "job")
-				t.Update(job, labelled("blue"))
+				t.Update(job, colored("blue"))
 				expect(t, w, watch.Deleted, "job")
 			},
 		},
@@ -204,6 +218,12 @@ func init() {
 				expect(t, w, watch.Added, "job")
 			},
 		},
+	)
+}
+
+// How a watch begins, and what it shows on the way of a Job.
+func init() {
+	subject("Watch",
 		suite.Test{
 			Name: "InitialEvents", Description: "A watch that asks for it tells of what is there first, and where that ends.", Source: "API conventions; KEP-3157",
 			Run: func(t *suite.T) {

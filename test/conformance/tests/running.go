@@ -123,6 +123,7 @@ func before(name, script string, policy *corev1.ContainerRestartPolicy) edit {
 	})
 }
 
+// How containers end, and what the Pod says of it.
 func init() {
 	subject("Running",
 		runs("Success", "A Job whose Pod exits with 0 completes; the Pod has the phase Succeeded.", "guide 1, 2 and 10", "exit 0",
@@ -166,6 +167,12 @@ func init() {
 					suite.Equal(t, string(kind), fmt.Sprint(status.Conditions[at].Status, " ", status.Conditions[at].Reason), want)
 				}
 			}),
+	)
+}
+
+// What containers write.
+func init() {
+	subject("Running",
 		runs("Log", "The log of a Pod is what its container wrote to standard output and standard error.", "guide 11", "echo one; echo two >&2",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				lines := strings.Split(logs(t, pods[0], corev1.PodLogOptions{}), "\n")
@@ -176,6 +183,23 @@ func init() {
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				suite.Equal(t, "last lines", logs(t, pods[0], corev1.PodLogOptions{TailLines: ptr.To[int64](2)}), "line 4\nline 5\n")
 			}),
+		runs("TerminationMessage", "What a container writes to its termination message file is in its status.", "Pod lifecycle", "printf 'all done' > /dev/termination-log",
+			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
+				suite.Equal(t, "message", ending(t, pods[0]).Message, "all done")
+			}),
+		fails("MessageFromLog", "A failed container may have the end of its log as its message.", "Pod lifecycle", "echo the reason; exit 1",
+			func(t *suite.T, _ *batchv1.Job, pod corev1.Pod) {
+				suite.Equal(t, "message", ending(t, pod).Message, "the reason\n")
+			},
+			podSpec(func(spec *corev1.PodSpec) {
+				spec.Containers[0].TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
+			})),
+	)
+}
+
+// What containers are given.
+func init() {
+	subject("Running",
 		runs("Arguments", "Args follow the command, and variables in both are expanded.", "guide 6 and 7", "",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				printed(t, pods[0], "hello world $(NONE) $(WHO)\n")
@@ -190,6 +214,34 @@ func init() {
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				printed(t, pods[0], fmt.Sprintf("%s %s job %s\n", pods[0].Name, pods[0].Namespace, pods[0].UID))
 			}, env(fromField("NAME", "metadata.name"), fromField("SPACE", "metadata.namespace"), fromField("JOB", "metadata.labels['job-name']"), fromField("UID_OF_POD", "metadata.uid"))),
+		runs("WorkingDir", "A container runs in its workingDir.", "Pod lifecycle", "pwd",
+			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) { printed(t, pods[0], "/tmp\n") },
+			podSpec(func(spec *corev1.PodSpec) { spec.Containers[0].WorkingDir = "/tmp" })),
+		onNode(suite.Test{
+			Name: "ConfigMapAndSecret", Description: "Variables and files may come from ConfigMaps and Secrets.", Source: "guide 7, pattern 5",
+			Run: func(t *suite.T) {
+				core, meta := t.Kube.CoreV1(), metav1.ObjectMeta{Name: "values"}
+				_, err := core.ConfigMaps(t.Namespace()).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"color": "red"}}, createOptions)
+				t.Must(err)
+				_, err = core.Secrets(t.Namespace()).Create(t.Context(), &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": "db://host"}}, createOptions)
+				t.Must(err)
+				reference := corev1.LocalObjectReference{Name: "values"}
+				job := t.WaitComplete(t.Create(runningJob(`echo "$COLOR $URL $(cat /tmp/values/color)"`, env(
+					corev1.EnvVar{Name: "COLOR", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: reference, Key: "color"}}},
+					corev1.EnvVar{Name: "URL", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: reference, Key: "url"}}},
+				), podSpec(func(spec *corev1.PodSpec) {
+					spec.Volumes = []corev1.Volume{{Name: "values", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: reference}}}}
+					spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "values", MountPath: "/tmp/values"}}
+				}))), "CompletionsReached")
+				printed(t, t.Pods(job)[0], "red db://host red\n")
+			},
+		}),
+	)
+}
+
+// The Pods of a Job beside each other.
+func init() {
+	subject("Running",
 		runs("Index", "Each Pod of an Indexed Job has its index in JOB_COMPLETION_INDEX.", "guide 6, 7 and 12", `echo "shard $JOB_COMPLETION_INDEX"`,
 			func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
 				suite.Equal(t, "completedIndexes", job.Status.CompletedIndexes, "0-3")
@@ -221,17 +273,12 @@ func init() {
 				t.WaitGone(job)
 			},
 		}),
-		runs("TerminationMessage", "What a container writes to its termination message file is in its status.", "Pod lifecycle", "printf 'all done' > /dev/termination-log",
-			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
-				suite.Equal(t, "message", ending(t, pods[0]).Message, "all done")
-			}),
-		fails("MessageFromLog", "A failed container may have the end of its log as its message.", "Pod lifecycle", "echo the reason; exit 1",
-			func(t *suite.T, _ *batchv1.Job, pod corev1.Pod) {
-				suite.Equal(t, "message", ending(t, pod).Message, "the reason\n")
-			},
-			podSpec(func(spec *corev1.PodSpec) {
-				spec.Containers[0].TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
-			})),
+	)
+}
+
+// Pods of several containers.
+func init() {
+	subject("Running",
 		runs("InitContainers", "Init containers run one after the other, before the containers.", "Pod lifecycle", "cat /tmp/scratch/order",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) { printed(t, pods[0], "first\nsecond\n") },
 			before("first", "sleep 1; echo first >> /tmp/scratch/order", nil), before("second", "echo second >> /tmp/scratch/order", nil), scratch),
@@ -251,27 +298,5 @@ func init() {
 			}, podSpec(func(spec *corev1.PodSpec) {
 				spec.Containers = append(spec.Containers, corev1.Container{Name: "side", Image: "busybox:1.36", Command: []string{"sh", "-c", "sleep 1; echo beside"}})
 			})),
-		runs("WorkingDir", "A container runs in its workingDir.", "Pod lifecycle", "pwd",
-			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) { printed(t, pods[0], "/tmp\n") },
-			podSpec(func(spec *corev1.PodSpec) { spec.Containers[0].WorkingDir = "/tmp" })),
-		onNode(suite.Test{
-			Name: "ConfigMapAndSecret", Description: "Variables and files may come from ConfigMaps and Secrets.", Source: "guide 7, pattern 5",
-			Run: func(t *suite.T) {
-				core, meta := t.Kube.CoreV1(), metav1.ObjectMeta{Name: "values"}
-				_, err := core.ConfigMaps(t.Namespace()).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"color": "red"}}, createOptions)
-				t.Must(err)
-				_, err = core.Secrets(t.Namespace()).Create(t.Context(), &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{"url": "db://host"}}, createOptions)
-				t.Must(err)
-				reference := corev1.LocalObjectReference{Name: "values"}
-				job := t.WaitComplete(t.Create(runningJob(`echo "$COLOR $URL $(cat /tmp/values/color)"`, env(
-					corev1.EnvVar{Name: "COLOR", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: reference, Key: "color"}}},
-					corev1.EnvVar{Name: "URL", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: reference, Key: "url"}}},
-				), podSpec(func(spec *corev1.PodSpec) {
-					spec.Volumes = []corev1.Volume{{Name: "values", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: reference}}}}
-					spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "values", MountPath: "/tmp/values"}}
-				}))), "CompletionsReached")
-				printed(t, t.Pods(job)[0], "red db://host red\n")
-			},
-		}),
 	)
 }

@@ -48,26 +48,38 @@ func mutable(name, description, source string, change func(spec *batchv1.JobSpec
 	}}
 }
 
-func init() {
-	field := func(path string) []string { return []string{"spec." + path + ": Invalid value: …field is immutable"} }
+// fixed are the causes of the refusal to change a field of the spec that never changes.
+func fixed(path string) []string {
+	return []string{"spec." + path + ": Invalid value: …field is immutable"}
+}
 
+// inTemplate makes a change of the Pod template one of the spec.
+func inTemplate(change func(template *corev1.PodTemplateSpec)) func(spec *batchv1.JobSpec) {
+	return func(spec *batchv1.JobSpec) { change(&spec.Template) }
+}
+
+// fastDisk selects nodes.
+var fastDisk = map[string]string{"disk": "fast"}
+
+// What is fixed from the creation of a Job on, or changes together with another field only.
+func init() {
 	subject("Update",
-		immutable("Completions", "The completions of a NonIndexed Job don't change.", "reference 1.2", field("completions"),
+		immutable("Completions", "The completions of a NonIndexed Job don't change.", "reference 1.2", fixed("completions"),
 			func(job *batchv1.Job) { job.Spec.Completions = ptr.To[int32](3) }, completions(2)),
-		immutable("CompletionsRemoved", "The completions of a NonIndexed Job can't be removed.", "reference 1.2", field("completions"),
+		immutable("CompletionsRemoved", "The completions of a NonIndexed Job can't be removed.", "reference 1.2", fixed("completions"),
 			func(job *batchv1.Job) { job.Spec.Completions = nil }, completions(2), parallelism(1)),
-		immutable("CompletionMode", "CompletionMode doesn't change.", "reference 1.2", field("completionMode"),
+		immutable("CompletionMode", "CompletionMode doesn't change.", "reference 1.2", fixed("completionMode"),
 			func(job *batchv1.Job) { job.Spec.CompletionMode = ptr.To(batchv1.IndexedCompletion) }, completions(2)),
-		immutable("PodFailurePolicy", "PodFailurePolicy doesn't change.", "reference 1.2; KEP-3329", field("podFailurePolicy"),
+		immutable("PodFailurePolicy", "PodFailurePolicy doesn't change.", "reference 1.2; KEP-3329", fixed("podFailurePolicy"),
 			func(job *batchv1.Job) { job.Spec.PodFailurePolicy.Rules[0].OnExitCodes.Values = []int32{2} },
 			podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailJob, 1))),
-		immutable("BackoffLimitPerIndex", "BackoffLimitPerIndex doesn't change.", "reference 1.2; KEP-3850", field("backoffLimitPerIndex"),
+		immutable("BackoffLimitPerIndex", "BackoffLimitPerIndex doesn't change.", "reference 1.2; KEP-3850", fixed("backoffLimitPerIndex"),
 			func(job *batchv1.Job) { job.Spec.BackoffLimitPerIndex = ptr.To[int32](2) }, indexed(2), backoffLimitPerIndex(1)),
-		immutable("ManagedBy", "ManagedBy doesn't change.", "reference 1.2; KEP-4368", field("managedBy"),
+		immutable("ManagedBy", "ManagedBy doesn't change.", "reference 1.2; KEP-4368", fixed("managedBy"),
 			func(job *batchv1.Job) { job.Spec.ManagedBy = ptr.To("example.com/another") }, managedBy("example.com/controller")),
-		immutable("ManagedByAdded", "ManagedBy can't be added to a Job.", "reference 1.2; KEP-4368", field("managedBy"),
+		immutable("ManagedByAdded", "ManagedBy can't be added to a Job.", "reference 1.2; KEP-4368", fixed("managedBy"),
 			func(job *batchv1.Job) { job.Spec.ManagedBy = ptr.To("example.com/controller") }),
-		immutable("SuccessPolicy", "SuccessPolicy doesn't change.", "reference 1.2; KEP-3998", field("successPolicy"),
+		immutable("SuccessPolicy", "SuccessPolicy doesn't change.", "reference 1.2; KEP-3998", fixed("successPolicy"),
 			func(job *batchv1.Job) { job.Spec.SuccessPolicy.Rules[0].SucceededCount = ptr.To[int32](2) },
 			indexed(3), successPolicy(batchv1.SuccessPolicyRule{SucceededCount: ptr.To[int32](1)})),
 		immutable("Selector", "The selector doesn't change.", "guide 13; reference 1.2",
@@ -83,7 +95,12 @@ func init() {
 		mutable("IndexedCompletions", "The completions of an Indexed Job change together with parallelism.", "reference 1.2; KEP-3715",
 			func(spec *batchv1.JobSpec) { spec.Completions, spec.Parallelism = ptr.To[int32](5), ptr.To[int32](5) },
 			func(spec batchv1.JobSpec) any { return *spec.Completions }, indexed(3)),
+	)
+}
 
+// What may be changed at any time.
+func init() {
+	subject("Update",
 		mutable("Parallelism", "Parallelism may be changed.", "guide 8 and 12; reference 1.2",
 			func(spec *batchv1.JobSpec) { spec.Parallelism = ptr.To[int32](7) }, func(spec batchv1.JobSpec) any { return *spec.Parallelism }),
 		mutable("BackoffLimit", "BackoffLimit may be changed.", "reference 1.2",
@@ -100,7 +117,12 @@ func init() {
 		mutable("PodReplacementPolicy", "PodReplacementPolicy may be changed.", "reference 1.2",
 			func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = ptr.To(batchv1.Failed) },
 			func(spec batchv1.JobSpec) any { return *spec.PodReplacementPolicy }),
+	)
+}
 
+// What an update leaves as it is.
+func init() {
+	subject("Update",
 		suite.Test{
 			Name: "Generation", Description: "A Job has generation 1, and a change of metadata leaves it.", Source: "reference 1.4; API conventions",
 			Run: func(t *suite.T) {
@@ -144,6 +166,12 @@ func init() {
 				suite.Equal(t, "annotations", job.Annotations, map[string]string{"a": "b"})
 			},
 		},
+	)
+}
+
+// Updates that mean another version of the Job, another Job, or none.
+func init() {
+	subject("Update",
 		suite.Test{
 			Name: "Unconditional", Description: "An update without a resourceVersion is accepted.", Source: "reference 1.1",
 			Run: func(t *suite.T) {
@@ -185,30 +213,29 @@ func init() {
 			},
 		},
 	)
+}
 
-	set := func(change func(template *corev1.PodTemplateSpec)) func(spec *batchv1.JobSpec) {
-		return func(spec *batchv1.JobSpec) { change(&spec.Template) }
-	}
-	selector := map[string]string{"disk": "fast"}
+// What may be changed in the Pod template of a suspended Job.
+func init() {
 	subject("TemplateUpdate",
 		suite.Test{
 			Name: "Running", Description: "The Pod template of a Job that is not suspended doesn't change.", Source: "reference 1.8",
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(managedBy("example.com/controller")))
-				_, err := t.TryUpdate(job, func(job *batchv1.Job) { job.Spec.Template.Spec.NodeSelector = selector })
-				t.Refused(err, field("template")...)
+				_, err := t.TryUpdate(job, func(job *batchv1.Job) { job.Spec.Template.Spec.NodeSelector = fastDisk })
+				t.Refused(err, fixed("template")...)
 			},
 		},
 		mutable("NodeSelector", "The nodeSelector in the Pod template of a suspended Job may be changed.", "reference 1.8; KEP-2926",
-			set(func(template *corev1.PodTemplateSpec) { template.Spec.NodeSelector = selector }),
+			inTemplate(func(template *corev1.PodTemplateSpec) { template.Spec.NodeSelector = fastDisk }),
 			func(spec batchv1.JobSpec) any { return spec.Template.Spec.NodeSelector }),
 		mutable("Tolerations", "The tolerations in the Pod template of a suspended Job may be changed.", "reference 1.8; KEP-2926",
-			set(func(template *corev1.PodTemplateSpec) {
+			inTemplate(func(template *corev1.PodTemplateSpec) {
 				template.Spec.Tolerations = []corev1.Toleration{{Key: "a", Operator: "Exists"}}
 			}),
 			func(spec batchv1.JobSpec) any { return spec.Template.Spec.Tolerations }),
 		mutable("NodeAffinity", "The node affinity in the Pod template of a suspended Job may be changed.", "reference 1.8; KEP-2926",
-			set(func(template *corev1.PodTemplateSpec) {
+			inTemplate(func(template *corev1.PodTemplateSpec) {
 				template.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 					PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{Weight: 1, Preference: corev1.NodeSelectorTerm{
 						MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: "Exists"}},
@@ -217,27 +244,33 @@ func init() {
 			}),
 			func(spec batchv1.JobSpec) any { return spec.Template.Spec.Affinity }),
 		mutable("SchedulingGates", "The scheduling gates in the Pod template of a suspended Job may be changed.", "reference 1.8; KEP-3838",
-			set(func(template *corev1.PodTemplateSpec) {
+			inTemplate(func(template *corev1.PodTemplateSpec) {
 				template.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/gate"}}
 			}),
 			func(spec batchv1.JobSpec) any { return spec.Template.Spec.SchedulingGates }),
 		mutable("Labels", "Labels and annotations in the Pod template of a suspended Job may be changed.", "reference 1.8; KEP-2926",
-			set(func(template *corev1.PodTemplateSpec) {
+			inTemplate(func(template *corev1.PodTemplateSpec) {
 				template.Labels["a"], template.Annotations = "b", map[string]string{"c": "d"}
 			}),
 			func(spec batchv1.JobSpec) any { return []any{spec.Template.Labels, spec.Template.Annotations} }),
 		mutable("Resources", "The containers' resources in the Pod template of a suspended Job may be changed.", "reference 1.8",
-			set(func(template *corev1.PodTemplateSpec) {
+			inTemplate(func(template *corev1.PodTemplateSpec) {
 				template.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")}
 			}),
 			func(spec batchv1.JobSpec) any {
 				return spec.Template.Spec.Containers[0].Resources.Requests.Cpu().String()
 			}),
+	)
+}
+
+// What only one of the groups allows, and a change together with the resumption.
+func init() {
+	subject("TemplateUpdate",
 		inGroup(suite.GroupKubernetes, immutable("Image", "The image in the Pod template of a suspended Job of batch/v1 doesn't change.", "reference 1.8",
 			[]string{"spec.template.spec: Invalid value: …field is immutable"},
 			func(job *batchv1.Job) { job.Spec.Template.Spec.Containers[0].Image = "other" })),
 		inGroup(suite.GroupJobserver, mutable("ImageOfTheGuide", "The image in the Pod template of a suspended Job of batch.jobserver.dev/v1 may be changed.", "guide 8",
-			set(func(template *corev1.PodTemplateSpec) { template.Spec.Containers[0].Image = "other" }),
+			inTemplate(func(template *corev1.PodTemplateSpec) { template.Spec.Containers[0].Image = "other" }),
 			func(spec batchv1.JobSpec) any { return spec.Template.Spec.Containers[0].Image })),
 		inGroup(suite.GroupKubernetes, immutable("PodAffinity", "Affinity between Pods in the template of a suspended Job of batch/v1 doesn't change.", "reference 1.8",
 			[]string{"spec.template.spec: Invalid value: …field is immutable"},
@@ -252,9 +285,9 @@ func init() {
 				job := t.Create(newJob(suspended))
 				t.WaitCondition(job, batchv1.JobSuspended, corev1.ConditionTrue)
 				t.Update(job, func(job *batchv1.Job) {
-					job.Spec.Template.Spec.NodeSelector, job.Spec.Suspend = selector, ptr.To(false)
+					job.Spec.Template.Spec.NodeSelector, job.Spec.Suspend = fastDisk, ptr.To(false)
 				})
-				suite.Equal(t, "the nodeSelector of the Pod", t.WaitActive(job, 1)[0].Spec.NodeSelector, selector)
+				suite.Equal(t, "the nodeSelector of the Pod", t.WaitActive(job, 1)[0].Spec.NodeSelector, fastDisk)
 			},
 		},
 	)

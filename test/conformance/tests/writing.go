@@ -40,10 +40,13 @@ func warned(response suite.Response) string {
 	return strings.Join(response.Header.Values("Warning"), "\n")
 }
 
+// post is the answer to a creation from a body in a media type; JSON where that is empty.
+func post(t *suite.T, query, contentType string, body []byte) suite.Response {
+	return t.Do(suite.Request{Method: "POST", Path: query, ContentType: contentType, Body: body})
+}
+
+// What a new Job is given.
 func init() {
-	post := func(t *suite.T, query, contentType string, body []byte) suite.Response {
-		return t.Do(suite.Request{Method: "POST", Path: query, ContentType: contentType, Body: body})
-	}
 	subject("Create",
 		suite.Test{
 			Name: "Metadata", Description: "A new Job gets a UID, a resourceVersion, a creationTimestamp and an owner of its fields.", Source: "API conventions",
@@ -82,6 +85,12 @@ func init() {
 				suite.Equal(t, "label", job.Labels["app"], "one")
 			},
 		},
+	)
+}
+
+// The names of new Jobs.
+func init() {
+	subject("Create",
 		suite.Test{
 			Name: "Exists", Description: "A Job of a name that is taken can't be created.", Source: "API conventions",
 			Run: func(t *suite.T) {
@@ -107,6 +116,12 @@ func init() {
 				t.RefusedFor(err, metav1.StatusReasonInvalid, "metadata.name: Required value: name or generateName is required")
 			},
 		},
+	)
+}
+
+// How a creation is asked for.
+func init() {
+	subject("Create",
 		suite.Test{
 			Name: "DryRun", Description: "A creation that is a dry run answers with the Job, and creates none.", Source: "API conventions",
 			Run: func(t *suite.T) {
@@ -155,7 +170,10 @@ func init() {
 			},
 		},
 	)
+}
 
+// What leads to warnings.
+func init() {
 	subject("Warning",
 		suite.Test{
 			Name: "Name", Description: "A name that is no DNS label leads to a warning.", Source: "reference 1.11",
