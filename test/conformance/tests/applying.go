@@ -41,20 +41,37 @@ func applied(spec suite.Fields) suite.Fields {
 	return suite.Fields{"spec": fields}
 }
 
-func init() {
-	only := func(spec suite.Fields) suite.Fields { return suite.Fields{"spec": spec} }
-	number := func(object *unstructured.Unstructured, field string) int64 {
-		value, found, _ := unstructured.NestedInt64(object.Object, "spec", field)
-		if !found {
-			return -1
+// onlySpec is what a manager applies who owns some fields of the spec and nothing else.
+func onlySpec(spec suite.Fields) suite.Fields { return suite.Fields{"spec": spec} }
+
+// apply applies a Job without force, which must be possible.
+func apply(t *suite.T, manager string, fields suite.Fields) *unstructured.Unstructured {
+	object, err := t.Apply("job", manager, false, fields)
+	t.Must(err)
+	return object
+}
+
+// number is a field of the spec, -1 where it is not there.
+func number(object *unstructured.Unstructured, field string) int64 {
+	value, found, _ := unstructured.NestedInt64(object.Object, "spec", field)
+	if !found {
+		return -1
+	}
+	return value
+}
+
+// fieldsOf are the fields that a manager owns, as text.
+func fieldsOf(object *unstructured.Unstructured, manager string) string {
+	for _, entry := range object.GetManagedFields() {
+		if entry.Manager == manager && entry.FieldsV1 != nil {
+			return entry.FieldsV1.GetRawString()
 		}
-		return value
 	}
-	apply := func(t *suite.T, manager string, fields suite.Fields) *unstructured.Unstructured {
-		object, err := t.Apply("job", manager, false, fields)
-		t.Must(err)
-		return object
-	}
+	return ""
+}
+
+// A Job of one manager.
+func init() {
 	subject("Apply",
 		suite.Test{
 			Name: "Creates", Description: "Applying a Job that is not there creates it.", Source: "API conventions; KEP-555",
@@ -88,23 +105,41 @@ func init() {
 				suite.Equal(t, "parallelism after", number(job, "parallelism"), 1)
 			},
 		},
+	)
+}
+
+// Several managers of one Job.
+func init() {
+	subject("Apply",
 		suite.Test{
 			Name: "TwoManagers", Description: "Two managers may own different fields.", Source: "KEP-555",
 			Run: func(t *suite.T) {
 				apply(t, "one", applied(nil))
-				job := apply(t, "two", only(suite.Fields{"parallelism": 4}))
+				job := apply(t, "two", onlySpec(suite.Fields{"parallelism": 4}))
 				suite.Equal(t, "parallelism", number(job, "parallelism"), 4)
 				job = apply(t, "one", applied(suite.Fields{"ttlSecondsAfterFinished": 60}))
 				suite.Equal(t, "parallelism of the other", number(job, "parallelism"), 4)
 			},
 		},
 		suite.Test{
+			Name: "Containers", Description: "Managers may own different containers' fields of a suspended Job's Pod template.", Source: "KEP-555; reference 1.8",
+			Run: func(t *suite.T) {
+				apply(t, "one", applied(nil))
+				job := apply(t, "two", onlySpec(suite.Fields{"template": suite.Fields{"spec": suite.Fields{"containers": []any{
+					suite.Fields{"name": "main", "resources": suite.Fields{"requests": suite.Fields{"cpu": "2"}}},
+				}}}}))
+				containers, _, _ := unstructured.NestedSlice(job.Object, "spec", "template", "spec", "containers")
+				suite.Equal(t, "number of containers", len(containers), 1)
+				suite.Equal(t, "image", containers[0].(suite.Fields)["image"], any("busybox:1.36"))
+			},
+		},
+		suite.Test{
 			Name: "Conflict", Description: "A manager can't change what another owns, unless by force.", Source: "KEP-555",
 			Run: func(t *suite.T) {
 				apply(t, "one", applied(suite.Fields{"parallelism": 2}))
-				_, err := t.Apply("job", "two", false, only(suite.Fields{"parallelism": 4}))
+				_, err := t.Apply("job", "two", false, onlySpec(suite.Fields{"parallelism": 4}))
 				t.RefusedFor(err, metav1.StatusReasonConflict, `Apply failed with 1 conflict: conflict with "one": .spec.parallelism`)
-				job, err := t.Apply("job", "two", true, only(suite.Fields{"parallelism": 4}))
+				job, err := t.Apply("job", "two", true, onlySpec(suite.Fields{"parallelism": 4}))
 				t.Must(err)
 				suite.Equal(t, "parallelism", number(job, "parallelism"), 4)
 				if fields := fieldsOf(job, "one"); strings.Contains(fields, "f:parallelism") {
@@ -121,6 +156,12 @@ func init() {
 				t.RefusedFor(err, metav1.StatusReasonConflict, ".spec.parallelism")
 			},
 		},
+	)
+}
+
+// What may not be applied, and what is applied apart.
+func init() {
+	subject("Apply",
 		suite.Test{
 			Name: "Status", Description: "Applying the status owns fields of the status only, and applying the Job none of them.", Source: "KEP-555; reference 1.14",
 			Run: func(t *suite.T) {
@@ -154,27 +195,5 @@ func init() {
 				t.RefusedFor(err, metav1.StatusReasonInvalid, "fieldManager: Required value: is required for apply patch")
 			},
 		},
-		suite.Test{
-			Name: "Containers", Description: "Managers may own different containers' fields of a suspended Job's Pod template.", Source: "KEP-555; reference 1.8",
-			Run: func(t *suite.T) {
-				apply(t, "one", applied(nil))
-				job := apply(t, "two", only(suite.Fields{"template": suite.Fields{"spec": suite.Fields{"containers": []any{
-					suite.Fields{"name": "main", "resources": suite.Fields{"requests": suite.Fields{"cpu": "2"}}},
-				}}}}))
-				containers, _, _ := unstructured.NestedSlice(job.Object, "spec", "template", "spec", "containers")
-				suite.Equal(t, "number of containers", len(containers), 1)
-				suite.Equal(t, "image", containers[0].(suite.Fields)["image"], any("busybox:1.36"))
-			},
-		},
 	)
-}
-
-// fieldsOf are the fields that a manager owns, as text.
-func fieldsOf(object *unstructured.Unstructured, manager string) string {
-	for _, entry := range object.GetManagedFields() {
-		if entry.Manager == manager && entry.FieldsV1 != nil {
-			return entry.FieldsV1.GetRawString()
-		}
-	}
-	return ""
 }

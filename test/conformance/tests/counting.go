@@ -108,7 +108,7 @@ func init() {
 		suite.Test{
 			Name: "IgnoredDelays", Description: "A failure that a podFailurePolicy ignores counts for the delay: after two at a time it is 20 s or more.", Source: "KEP-3329; reference B58",
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(completions(3), parallelism(2), backoffLimit(0), podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionIgnore, 42))))
+				job := t.Create(newJob(completions(3), parallelism(2), backoffLimit(0), podFailurePolicy(onExitCodes(ignoreFailure, 42))))
 				pods := t.WaitActive(job, 2)
 				t.Fail(42, pods...)
 				t.WaitStatus(job, 0, 0, 0)

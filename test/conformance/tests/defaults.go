@@ -60,7 +60,7 @@ func init() {
 		return or(job.Spec.PodReplacementPolicy, "absent")
 	}
 	ignoreDisruption := podFailurePolicy(batchv1.PodFailurePolicyRule{
-		Action:          batchv1.PodFailurePolicyActionIgnore,
+		Action:          ignoreFailure,
 		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget}},
 	})
 
@@ -86,7 +86,7 @@ func init() {
 		field("PodReplacementPolicy", "A Job without podReplacementPolicy replaces Pods that terminate or have failed.", "reference 1.2; KEP-3939",
 			batchv1.TerminatingOrFailed, replacementOf),
 		field("PodReplacementPolicyBesideFailurePolicy", "A Job with podFailurePolicy and without podReplacementPolicy replaces Pods that have failed.",
-			"reference 1.2; KEP-3939", batchv1.Failed, replacementOf, podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailJob, 3))),
+			"reference 1.2; KEP-3939", batchv1.Failed, replacementOf, podFailurePolicy(onExitCodes(failJob, 3))),
 		field("StatusOfPodCondition", "A podFailurePolicy that names a Pod condition without status means True.", "reference 1.2; KEP-3329",
 			corev1.ConditionTrue, func(job *batchv1.Job) corev1.ConditionStatus {
 				return job.Spec.PodFailurePolicy.Rules[0].OnPodConditions[0].Status

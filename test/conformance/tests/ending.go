@@ -64,7 +64,7 @@ func init() {
 		onNode(suite.Test{
 			Name: "FailJob", Description: "A podFailurePolicy sees the exit codes of real processes.", Source: "KEP-3329",
 			Run: func(t *suite.T) {
-				job := t.Create(runningJob("exit 42", podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailJob, 42))))
+				job := t.Create(runningJob("exit 42", podFailurePolicy(onExitCodes(failJob, 42))))
 				suite.Equal(t, "failed", t.WaitFailed(job, "PodFailurePolicy").Status.Failed, 1)
 			},
 		}),
@@ -72,7 +72,7 @@ func init() {
 			Name: "FailIndex", Description: "An index whose process fails for good fails, and the others run.", Source: "KEP-3850",
 			Run: func(t *suite.T) {
 				job := t.Create(runningJob("test $JOB_COMPLETION_INDEX -ne 1 || exit 42", indexed(3), backoffLimitPerIndex(2),
-					podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailIndex, 42))))
+					podFailurePolicy(onExitCodes(failIndex, 42))))
 				job = t.WaitFailed(job, "FailedIndexes")
 				suite.Equal(t, "indexes", [2]string{job.Status.CompletedIndexes, or(job.Status.FailedIndexes, "")}, [2]string{"0,2", "1"})
 			},

@@ -70,52 +70,71 @@ func verdict(name, description, want string, codes map[string]int32, rules []bat
 	}}
 }
 
-func init() {
-	const failJob, ignore, count = batchv1.PodFailurePolicyActionFailJob, batchv1.PodFailurePolicyActionIgnore, batchv1.PodFailurePolicyActionCount
-	rules := func(rules ...batchv1.PodFailurePolicyRule) []batchv1.PodFailurePolicyRule { return rules }
-	main := func(code int32) map[string]int32 { return map[string]int32{"main": code} }
-	in := func(action batchv1.PodFailurePolicyAction, container string, codes ...int32) batchv1.PodFailurePolicyRule {
-		rule := onExitCodes(action, codes...)
-		rule.OnExitCodes.ContainerName = &container
-		return rule
-	}
-	notIn := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
-		rule := onExitCodes(action, codes...)
-		rule.OnExitCodes.Operator = batchv1.PodFailurePolicyOnExitCodesOpNotIn
-		return rule
-	}
-	condition := func(status *corev1.PodStatus) {
-		status.Conditions = append(status.Conditions, corev1.PodCondition{Type: "example.com/Broken", Status: corev1.ConditionTrue})
-	}
-	notBroken := onCondition(failJob, "example.com/Broken")
-	notBroken.OnPodConditions[0].Status = corev1.ConditionFalse
+func rules(rules ...batchv1.PodFailurePolicyRule) []batchv1.PodFailurePolicyRule { return rules }
 
+// ofMain is an exit code of the first container.
+func ofMain(code int32) map[string]int32 { return map[string]int32{"main": code} }
+
+// onExitCodesOf is a rule for exit codes of one container.
+func onExitCodesOf(action batchv1.PodFailurePolicyAction, container string, codes ...int32) batchv1.PodFailurePolicyRule {
+	rule := onExitCodes(action, codes...)
+	rule.OnExitCodes.ContainerName = &container
+	return rule
+}
+
+// onOtherExitCodes is a rule for all exit codes but some.
+func onOtherExitCodes(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
+	rule := onExitCodes(action, codes...)
+	rule.OnExitCodes.Operator = batchv1.PodFailurePolicyOnExitCodesOpNotIn
+	return rule
+}
+
+// onConditionFalse is a rule for Pods with a condition that is false.
+func onConditionFalse(action batchv1.PodFailurePolicyAction, kind corev1.PodConditionType) batchv1.PodFailurePolicyRule {
+	rule := onCondition(action, kind)
+	rule.OnPodConditions[0].Status = corev1.ConditionFalse
+	return rule
+}
+
+// broken is a change for End: the Pod has a condition of the test's own.
+func broken(status *corev1.PodStatus) {
+	status.Conditions = append(status.Conditions, corev1.PodCondition{Type: "example.com/Broken", Status: corev1.ConditionTrue})
+}
+
+// What the rules make of a failure.
+func init() {
 	subject("FailurePolicy",
-		verdict("FailJob", "The action FailJob fails the Job, whatever its backoffLimit.", "FailJob", main(3), rules(onExitCodes(failJob, 2, 3))),
-		verdict("OtherCode", "An exit code that no rule names counts against backoffLimit.", "Count", main(4), rules(onExitCodes(failJob, 2, 3))),
-		verdict("NotIn", "The operator NotIn is for exit codes that are not named.", "FailJob", main(4), rules(notIn(failJob, 2, 3))),
-		verdict("NotInNamed", "The operator NotIn is not for exit codes that are named.", "Count", main(3), rules(notIn(failJob, 2, 3))),
+		verdict("FailJob", "The action FailJob fails the Job, whatever its backoffLimit.", "FailJob", ofMain(3), rules(onExitCodes(failJob, 2, 3))),
+		verdict("OtherCode", "An exit code that no rule names counts against backoffLimit.", "Count", ofMain(4), rules(onExitCodes(failJob, 2, 3))),
+		verdict("NotIn", "The operator NotIn is for exit codes that are not named.", "FailJob", ofMain(4), rules(onOtherExitCodes(failJob, 2, 3))),
+		verdict("NotInNamed", "The operator NotIn is not for exit codes that are named.", "Count", ofMain(3), rules(onOtherExitCodes(failJob, 2, 3))),
 		verdict("SuccessIsNoFailure", "A container that exits with 0 matches no rule, with the operator NotIn neither.", "Count",
-			map[string]int32{"main": 0, "side": 2}, rules(notIn(failJob, 2, 3))),
-		verdict("Container", "A rule for a container looks at its exit code.", "FailJob", map[string]int32{"main": 0, "side": 3}, rules(in(failJob, "side", 3))),
+			map[string]int32{"main": 0, "side": 2}, rules(onOtherExitCodes(failJob, 2, 3))),
+		verdict("Container", "A rule for a container looks at its exit code.", "FailJob", map[string]int32{"main": 0, "side": 3}, rules(onExitCodesOf(failJob, "side", 3))),
 		verdict("OtherContainer", "A rule for a container doesn't look at the exit codes of others.", "Count",
-			map[string]int32{"main": 3, "side": 1}, rules(in(failJob, "side", 3))),
+			map[string]int32{"main": 3, "side": 1}, rules(onExitCodesOf(failJob, "side", 3))),
 		verdict("AnyContainer", "A rule without container looks at all.", "FailJob", map[string]int32{"main": 1, "side": 3}, rules(onExitCodes(failJob, 3))),
-		verdict("InitContainer", "A rule looks at the exit codes of init containers, too.", "FailJob", map[string]int32{"before": 3}, rules(in(failJob, "before", 3))),
-		verdict("FirstRule", "Of the rules that match, the first decides.", "Count", main(3), rules(onExitCodes(count, 3), onExitCodes(failJob, 3))),
-		verdict("SecondRule", "A rule that doesn't match leaves the decision to the next.", "FailJob", main(3), rules(onExitCodes(count, 2), onExitCodes(failJob, 3))),
-		verdict("Ignore", "The action Ignore counts nothing against backoffLimit, and the Pod is replaced.", "Ignore", main(3), rules(onExitCodes(ignore, 3))),
-		verdict("Count", "The action Count counts against backoffLimit.", "Count", main(3), rules(onExitCodes(count, 3))),
-		verdict("Condition", "A rule for a Pod condition looks at its type and status.", "FailJob", main(1), rules(onCondition(failJob, "example.com/Broken")), condition),
-		verdict("ConditionStatus", "A rule for a Pod condition with another status doesn't match.", "Count", main(1), rules(notBroken), condition),
-		verdict("NoCondition", "A rule for a Pod condition doesn't match a Pod without it.", "Count", main(1), rules(onCondition(failJob, "example.com/Broken"))),
-		verdict("Disruption", "A Pod that was disrupted can be ignored.", "Ignore", main(137), rules(onCondition(ignore, corev1.DisruptionTarget)),
+		verdict("InitContainer", "A rule looks at the exit codes of init containers, too.", "FailJob", map[string]int32{"before": 3}, rules(onExitCodesOf(failJob, "before", 3))),
+		verdict("FirstRule", "Of the rules that match, the first decides.", "Count", ofMain(3), rules(onExitCodes(countFailure, 3), onExitCodes(failJob, 3))),
+		verdict("SecondRule", "A rule that doesn't match leaves the decision to the next.", "FailJob", ofMain(3), rules(onExitCodes(countFailure, 2), onExitCodes(failJob, 3))),
+		verdict("Ignore", "The action Ignore counts nothing against backoffLimit, and the Pod is replaced.", "Ignore", ofMain(3), rules(onExitCodes(ignoreFailure, 3))),
+		verdict("Count", "The action Count counts against backoffLimit.", "Count", ofMain(3), rules(onExitCodes(countFailure, 3))),
+		verdict("Condition", "A rule for a Pod condition looks at its type and status.", "FailJob", ofMain(1), rules(onCondition(failJob, "example.com/Broken")), broken),
+		verdict("ConditionStatus", "A rule for a Pod condition with another status doesn't match.", "Count", ofMain(1), rules(onConditionFalse(failJob, "example.com/Broken")), broken),
+		verdict("NoCondition", "A rule for a Pod condition doesn't match a Pod without it.", "Count", ofMain(1), rules(onCondition(failJob, "example.com/Broken"))),
+		verdict("Disruption", "A Pod that was disrupted can be ignored.", "Ignore", ofMain(137), rules(onCondition(ignoreFailure, corev1.DisruptionTarget)),
 			suite.Disrupted("DeletionByTaintManager")),
-		verdict("NoRules", "A podFailurePolicy without rules counts everything.", "Count", main(3), nil),
+		verdict("NoRules", "A podFailurePolicy without rules counts everything.", "Count", ofMain(3), nil),
+	)
+}
+
+// What the Job says of it, and what becomes of its Pods.
+func init() {
+	subject("FailurePolicy",
 		suite.Test{
 			Name: "MessageOfExitCode", Description: "The condition names the container, the Pod, the exit code, the action and the rule.", Source: "KEP-3329; reference B67",
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(podFailurePolicy(onExitCodes(count, 1), onExitCodes(failJob, 3))))
+				job := t.Create(newJob(podFailurePolicy(onExitCodes(countFailure, 1), onExitCodes(failJob, 3))))
 				pod := t.WaitActive(job, 1)[0]
 				t.Fail(3, pod)
 				job = t.WaitFailed(job, "PodFailurePolicy")
@@ -130,7 +149,7 @@ func init() {
 			Run: func(t *suite.T) {
 				job := t.Create(newJob(podFailurePolicy(onCondition(failJob, "example.com/Broken"))))
 				pod := t.WaitActive(job, 1)[0]
-				t.End(pod, corev1.PodFailed, 1, condition)
+				t.End(pod, corev1.PodFailed, 1, broken)
 				job = t.WaitFailed(job, "PodFailurePolicy")
 				suite.Equal(t, "message", suite.Condition(job, batchv1.JobFailed).Message,
 					fmt.Sprintf("Pod %s/%s has condition example.com/Broken matching FailJob rule at index 0", pod.Namespace, pod.Name))
@@ -150,7 +169,7 @@ func init() {
 		suite.Test{
 			Name: "TerminatingPod", Description: "A Pod that terminates is judged once it has ended.", Source: "KEP-3329; reference B20", KubernetesPolicies: true,
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(backoffLimit(0), podFailurePolicy(onExitCodes(ignore, 143))))
+				job := t.Create(newJob(backoffLimit(0), podFailurePolicy(onExitCodes(ignoreFailure, 143))))
 				pod := t.WaitActive(job, 1)[0]
 				t.Bind(pod)
 				t.DeletePod(pod)

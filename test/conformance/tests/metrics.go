@@ -106,8 +106,8 @@ func init() {
 	subject("Metrics",
 		inSource("reference 2.16 and B68", counted("FailurePolicy", "Each failed Pod that a rule of a podFailurePolicy matches is counted, by the action.", func(t *suite.T, before suite.Metrics) {
 			rules := podFailurePolicy(
-				onExitCodes(batchv1.PodFailurePolicyActionFailJob, 1), onExitCodes(batchv1.PodFailurePolicyActionIgnore, 2),
-				onExitCodes(batchv1.PodFailurePolicyActionCount, 3), onExitCodes(batchv1.PodFailurePolicyActionFailIndex, 4))
+				onExitCodes(failJob, 1), onExitCodes(ignoreFailure, 2),
+				onExitCodes(countFailure, 3), onExitCodes(failIndex, 4))
 			job := t.Create(newJob(indexed(4), backoffLimitPerIndex(1), rules))
 			pods := t.WaitActive(job, 4)
 			for i, policyAction := range []batchv1.PodFailurePolicyAction{"Ignore", "Count", "FailIndex"} {
@@ -169,7 +169,7 @@ func init() {
 		})),
 		inSource("reference 2.16, B13 and B42", counted("OnceAJob", "A Job that has finished is not counted again, whatever is written to it.", func(t *suite.T, before suite.Metrics) {
 			job := t.Create(newJob(spec(func(spec *batchv1.JobSpec) {
-				spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{onExitCodes(batchv1.PodFailurePolicyActionFailJob, 9)}}
+				spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{onExitCodes(failJob, 9)}}
 			})))
 			const label = "PodFailurePolicy"
 			t.Fail(9, t.WaitActive(job, 1)...)

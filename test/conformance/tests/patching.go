@@ -39,7 +39,7 @@ func sideBySide(n int, run func(i int)) {
 	all.Wait()
 }
 
-// Patches, and clients that fight over one Job.
+// Patches.
 func init() {
 	patched := func(name, description string, kind types.PatchType, patch string, check func(t *suite.T, job *batchv1.Job)) suite.Test {
 		return suite.Test{Name: name, Description: description, Source: "API conventions; guide 8", Run: func(t *suite.T) {
@@ -111,9 +111,9 @@ func init() {
 			},
 		},
 	)
-
 }
 
+// Clients that write the same Job.
 func init() {
 	subject("Concurrency",
 		suite.Test{
@@ -134,31 +134,7 @@ func init() {
 		},
 		suite.Test{
 			Name: "NoLostUpdate", Description: "Of the updates of clients that fight over one Job none is lost.", Source: "API conventions",
-			Run: func(t *suite.T) {
-				const clients, each = 4, 5
-				job := t.Create(newJob(suspended))
-				errs := make([]error, clients)
-				sideBySide(clients, func(i int) {
-					for n := range each {
-						change := func(job *batchv1.Job) {
-							if job.Annotations == nil {
-								job.Annotations = map[string]string{}
-							}
-							job.Annotations[fmt.Sprintf("client-%d-%d", i, n)] = "yes"
-						}
-						// Who comes too late begins again, as often as it takes.
-						for errs[i] = errors.New("not yet"); errs[i] != nil; {
-							if _, errs[i] = t.TryUpdate(job, change); errs[i] != nil && !apierrors.IsConflict(errs[i]) {
-								return
-							}
-						}
-					}
-				})
-				for _, err := range errs {
-					t.Must(err)
-				}
-				suite.Equal(t, "number of annotations", len(t.Get(job).Annotations), clients*each)
-			},
+			Run: fightOverUpdates,
 		},
 		suite.Test{
 			Name: "OneOfTwo", Description: "Of two updates of the same version of a Job one succeeds, and the other is a conflict.", Source: "API conventions",
@@ -176,6 +152,12 @@ func init() {
 				}
 			},
 		},
+	)
+}
+
+// Clients that want different things of the controller.
+func init() {
+	subject("Concurrency",
 		suite.Test{
 			Name: "SuspendFight", Description: "A Job that two clients suspend and resume in turns runs its index once, and ends.", Source: "KEP-2232; KEP-2307",
 			Run: func(t *suite.T) {
@@ -217,4 +199,31 @@ func init() {
 			},
 		},
 	)
+}
+
+// fightOverUpdates lets several clients add annotations to one Job, and looks for all of them.
+func fightOverUpdates(t *suite.T) {
+	const clients, each = 4, 5
+	job := t.Create(newJob(suspended))
+	errs := make([]error, clients)
+	sideBySide(clients, func(i int) {
+		for n := range each {
+			change := func(job *batchv1.Job) {
+				if job.Annotations == nil {
+					job.Annotations = map[string]string{}
+				}
+				job.Annotations[fmt.Sprintf("client-%d-%d", i, n)] = "yes"
+			}
+			// Who comes too late begins again, as often as it takes.
+			for errs[i] = errors.New("not yet"); errs[i] != nil; {
+				if _, errs[i] = t.TryUpdate(job, change); errs[i] != nil && !apierrors.IsConflict(errs[i]) {
+					return
+				}
+			}
+		}
+	})
+	for _, err := range errs {
+		t.Must(err)
+	}
+	suite.Equal(t, "number of annotations", len(t.Get(job).Annotations), clients*each)
 }

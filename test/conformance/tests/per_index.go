@@ -31,7 +31,7 @@ const (
 )
 
 // failIndexOn42 fails an index for good where a container exits with 42.
-var failIndexOn42 = podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailIndex, 42))
+var failIndexOn42 = podFailurePolicy(onExitCodes(failIndex, 42))
 
 // What indexes that have failed make of the Job.
 func init() {
@@ -197,7 +197,7 @@ func init() {
 		suite.Test{
 			Name: "IgnoredFailure", Description: "An ignored failure counts against no limit, and its replacement knows of it.", Source: "KEP-3850; reference B58 and B64",
 			Run: func(t *suite.T) {
-				job := t.Create(newJob(indexed(2), backoffLimitPerIndex(0), podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionIgnore, 7))))
+				job := t.Create(newJob(indexed(2), backoffLimitPerIndex(0), podFailurePolicy(onExitCodes(ignoreFailure, 7))))
 				pods := t.WaitActive(job, 2)
 				t.Fail(7, pods[0])
 				again := t.WaitActiveIndex(job, 0, pods[0])

@@ -81,12 +81,28 @@ func indexVariables(containers []corev1.Container) (found []string) {
 	return found
 }
 
-func init() {
-	const indexField = "metadata.labels['batch.kubernetes.io/job-completion-index']"
-	withInit := podSpec(func(spec *corev1.PodSpec) {
-		spec.InitContainers = []corev1.Container{{Name: "before", Image: "busybox:1.36", Command: []string{"true"}}}
+// quotaOfPods allows so many Pods in the test's namespace, waits until that is in force, and returns the name of the quota.
+func quotaOfPods(t *suite.T, pods string) string {
+	quotas := t.Kube.CoreV1().ResourceQuotas(t.Namespace())
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "pods"}}
+	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}
+	_, err := quotas.Create(t.Context(), quota, metav1.CreateOptions{})
+	t.Must(err)
+	t.Eventually("the quota is in force", func() error {
+		found, err := quotas.Get(t.Context(), quota.Name, metav1.GetOptions{})
+		if err == nil && len(found.Status.Hard) == 0 {
+			err = errors.New("it has no status")
+		}
+		return err
 	})
+	return quota.Name
+}
 
+// indexField is where JOB_COMPLETION_INDEX is taken from.
+const indexField = "metadata.labels['batch.kubernetes.io/job-completion-index']"
+
+// The metadata of a Job's Pods.
+func init() {
 	subject("PodCreation",
 		made("Labels", "A Job's Pods have the labels job-name and controller-uid, with and without the prefix batch.kubernetes.io.",
 			"guide 10; reference 1.16", func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
@@ -134,6 +150,12 @@ func init() {
 					t.Errorf("the Pod has the finalizers %v", pods[0].Finalizers)
 				}
 			}),
+	)
+}
+
+// The names of a Job's Pods, and their spec.
+func init() {
+	subject("PodCreation",
 		made("Name", "The name of a Job's Pod is the Job's with a suffix of five characters.", "reference 1.16 and B54",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				if suffix, found := strings.CutPrefix(pods[0].Name, "job-"); !found || len(suffix) != 5 {
@@ -157,6 +179,12 @@ func init() {
 			spec.ActiveDeadlineSeconds = ptr.To[int64](600)
 			spec.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "b"}}
 		})),
+	)
+}
+
+// The indexes of Pods.
+func init() {
+	subject("PodCreation",
 		made("NoIndex", "The Pods of a NonIndexed Job have no index, no JOB_COMPLETION_INDEX and no host name.", "guide 6; reference 1.16",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				for _, pod := range pods {
@@ -190,11 +218,19 @@ func init() {
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				suite.Equal(t, "hostnames", []string{pods[0].Spec.Hostname, pods[1].Spec.Hostname}, []string{"job-0", "job-1"})
 			}, indexed(2), podSpec(func(spec *corev1.PodSpec) { spec.Hostname = "other" })),
+	)
+}
+
+// The variable JOB_COMPLETION_INDEX.
+func init() {
+	subject("PodCreation",
 		made("IndexVariable", "All containers of a Pod of an Indexed Job have the variable JOB_COMPLETION_INDEX, init containers too.", "guide 6; reference 1.16",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				suite.Equal(t, "of containers", indexVariables(pods[0].Spec.Containers), []string{indexField})
 				suite.Equal(t, "of init containers", indexVariables(pods[0].Spec.InitContainers), []string{indexField})
-			}, indexed(1), withInit),
+			}, indexed(1), podSpec(func(spec *corev1.PodSpec) {
+				spec.InitContainers = []corev1.Container{{Name: "before", Image: "busybox:1.36", Command: []string{"true"}}}
+			})),
 		made("OwnIndexVariable", "A JOB_COMPLETION_INDEX that the Pod template defines is kept.", "guide 6, 7 and 13; reference 1.16",
 			func(t *suite.T, _ *batchv1.Job, pods []corev1.Pod) {
 				suite.Equal(t, "variables", indexVariables(pods[0].Spec.Containers), []string{"own"})
@@ -209,6 +245,12 @@ func init() {
 					FieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']",
 				}}}}
 			})),
+	)
+}
+
+// What events tell of the creation.
+func init() {
+	subject("PodCreation",
 		made("Event", "An event of the Job tells of each Pod that is created.", "reference 2.14",
 			func(t *suite.T, job *batchv1.Job, pods []corev1.Pod) {
 				event := t.WaitEvent(job, "Normal", "SuccessfulCreate", "Created pod: "+pods[0].Name)
@@ -230,21 +272,4 @@ func init() {
 			},
 		},
 	)
-}
-
-// quotaOfPods allows so many Pods in the test's namespace, waits until that is in force, and returns the name of the quota.
-func quotaOfPods(t *suite.T, pods string) string {
-	quotas := t.Kube.CoreV1().ResourceQuotas(t.Namespace())
-	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "pods"}}
-	quota.Spec.Hard = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(pods)}
-	_, err := quotas.Create(t.Context(), quota, metav1.CreateOptions{})
-	t.Must(err)
-	t.Eventually("the quota is in force", func() error {
-		found, err := quotas.Get(t.Context(), quota.Name, metav1.GetOptions{})
-		if err == nil && len(found.Status.Hard) == 0 {
-			err = errors.New("it has no status")
-		}
-		return err
-	})
-	return quota.Name
 }

@@ -232,31 +232,12 @@ func init() {
 	)
 }
 
+// Requests that are refused.
 func init() {
 	subject("Request",
 		suite.Test{
 			Name: "OtherNames", Description: "A body whose name, namespace, kind or apiVersion is not that of the request is refused.", Source: "API conventions",
-			Run: func(t *suite.T) {
-				t.Create(newJob(elsewhere))
-				change := func(key string, value any) []byte {
-					object := t.Object(newJob(elsewhere))
-					if key == "namespace" || key == "name" {
-						object.Object["metadata"].(suite.Fields)[key] = value
-					} else {
-						object.Object[key] = value
-					}
-					text, err := json.Marshal(object.Object)
-					t.Must(err)
-					return text
-				}
-				spelled(t, "another namespace", t.Do(suite.Request{Method: "POST", Body: change("namespace", "elsewhere")}), 400,
-					"the namespace of the provided object does not match the namespace sent on the request")
-				spelled(t, "another name", t.Do(suite.Request{Method: "PUT", Path: "job", Body: change("name", "other")}), 400,
-					"the name of the object (other) does not match the name on the URL (job)")
-				spelled(t, "no name", t.Do(suite.Request{Method: "PUT", Path: "job", Body: change("name", "")}), 400, "name must be provided")
-				spelled(t, "another kind", t.Do(suite.Request{Method: "POST", Body: change("kind", "CronJob")}), 400, "CronJob")
-				spelled(t, "another group", t.Do(suite.Request{Method: "POST", Body: change("apiVersion", "apps/v1")}), 400, "apps/v1")
-			},
+			Run: sendOtherNames,
 		},
 		suite.Test{
 			Name: "Malformed", Description: "A body that is no JSON is refused, with each verb.", Source: "API conventions",
@@ -283,6 +264,12 @@ func init() {
 				spelled(t, "creation", t.Do(suite.Request{Method: "POST", Path: path, Body: raw(t, newJob())}), 404, `namespaces \"no-such-namespace\" not found`)
 			},
 		},
+	)
+}
+
+// Requests for several Jobs, and for fields that are gone.
+func init() {
+	subject("Request",
 		suite.Test{
 			Name: "AllNamespaces", Description: "The Jobs of all namespaces can be listed, and not created without one.", Source: "API conventions; guide 11 and 13",
 			Run: func(t *suite.T) {
@@ -294,6 +281,15 @@ func init() {
 					t.Errorf("the list has %v", list.Items)
 				}
 				suite.Equal(t, "code of a creation", t.Do(suite.Request{Method: "POST", Path: path, Body: raw(t, newJob())}).Code, 405)
+			},
+		},
+		suite.Test{
+			Name: "GoneFields", Description: "A Job has no field of its own for what is alpha and off, such as spec.scheduling: it is dropped at creation.", Source: "reference 1.4, 1.9 and 1.17",
+			Group: suite.GroupKubernetes,
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(elsewhere), suite.Fields{"scheduling": suite.Fields{"schedulingPolicy": suite.Fields{"basic": suite.Fields{}}}})
+				_, found := t.GetFields(job).Object["spec"].(suite.Fields)["scheduling"]
+				suite.Equal(t, "spec.scheduling is there", found, false)
 			},
 		},
 		suite.Test{
@@ -313,15 +309,6 @@ func init() {
 					}
 					seen[job.Name] = true
 				}
-			},
-		},
-		suite.Test{
-			Name: "GoneFields", Description: "A Job has no field of its own for what is alpha and off, such as spec.scheduling: it is dropped at creation.", Source: "reference 1.4, 1.9 and 1.17",
-			Group: suite.GroupKubernetes,
-			Run: func(t *suite.T) {
-				job := t.Create(newJob(elsewhere), suite.Fields{"scheduling": suite.Fields{"schedulingPolicy": suite.Fields{"basic": suite.Fields{}}}})
-				_, found := t.GetFields(job).Object["spec"].(suite.Fields)["scheduling"]
-				suite.Equal(t, "spec.scheduling is there", found, false)
 			},
 		},
 	)
@@ -382,4 +369,27 @@ func init() {
 			},
 		},
 	)
+}
+
+// sendOtherNames sends Jobs that say of themselves what the path of the request does not.
+func sendOtherNames(t *suite.T) {
+	t.Create(newJob(elsewhere))
+	change := func(key string, value any) []byte {
+		object := t.Object(newJob(elsewhere))
+		if key == "namespace" || key == "name" {
+			object.Object["metadata"].(suite.Fields)[key] = value
+		} else {
+			object.Object[key] = value
+		}
+		text, err := json.Marshal(object.Object)
+		t.Must(err)
+		return text
+	}
+	spelled(t, "another namespace", t.Do(suite.Request{Method: "POST", Body: change("namespace", "elsewhere")}), 400,
+		"the namespace of the provided object does not match the namespace sent on the request")
+	spelled(t, "another name", t.Do(suite.Request{Method: "PUT", Path: "job", Body: change("name", "other")}), 400,
+		"the name of the object (other) does not match the name on the URL (job)")
+	spelled(t, "no name", t.Do(suite.Request{Method: "PUT", Path: "job", Body: change("name", "")}), 400, "name must be provided")
+	spelled(t, "another kind", t.Do(suite.Request{Method: "POST", Body: change("kind", "CronJob")}), 400, "CronJob")
+	spelled(t, "another group", t.Do(suite.Request{Method: "POST", Body: change("apiVersion", "apps/v1")}), 400, "apps/v1")
 }

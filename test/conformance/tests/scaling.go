@@ -45,6 +45,7 @@ func waitLeft(t *suite.T, job *batchv1.Job, want ...corev1.Pod) {
 	})
 }
 
+// More Pods, fewer, and none.
 func init() {
 	subject("Scaling",
 		suite.Test{
@@ -90,6 +91,12 @@ func init() {
 				suite.Equal(t, "failed", t.Get(job).Status.Failed, 0)
 			},
 		},
+	)
+}
+
+// Which Pods are deleted, and how they end.
+func init() {
+	subject("Scaling",
 		suite.Test{
 			Name: "WhoGoesFirst", Description: "Pods too many are deleted in an order: without node, pending, not ready, ready.", Source: "reference B48",
 			Run: func(t *suite.T) {

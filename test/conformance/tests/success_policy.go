@@ -23,35 +23,38 @@ import (
 	"github.com/jobserver-dev/jobserver/test/conformance/suite"
 )
 
-func init() {
-	succeeded := func(indexes string, count int32) (rule batchv1.SuccessPolicyRule) {
-		if indexes != "" {
-			rule.SucceededIndexes = &indexes
-		}
-		if count >= 0 {
-			rule.SucceededCount = &count
-		}
-		return rule
+// succeeded is a rule of a successPolicy, without indexes where they are empty, and without a number where it is negative.
+func succeeded(indexes string, count int32) (rule batchv1.SuccessPolicyRule) {
+	if indexes != "" {
+		rule.SucceededIndexes = &indexes
 	}
-	// met is a test in which indexes of a Job of five succeed one after the other, and the last of them meets the policy.
-	met := func(name, description, message string, order []int, rules ...batchv1.SuccessPolicyRule) suite.Test {
-		return suite.Test{Name: name, Description: description, Source: "KEP-3998; reference B69", Run: func(t *suite.T) {
-			job := t.Create(newJob(indexed(5), successPolicy(rules...)))
-			pods := t.WaitActive(job, 5)
-			for i, index := range order {
-				t.Succeed(pods[index])
-				if i == len(order)-1 {
-					break
-				}
-				job = t.WaitStatus(job, int32(4-i), int32(i+1), 0)
-				suite.Equal(t, "number of conditions", len(job.Status.Conditions), 0)
-			}
-			job = t.WaitComplete(job, "SuccessPolicy")
-			suite.Equal(t, "message", suite.Condition(job, batchv1.JobComplete).Message, message)
-			suite.Equal(t, "counters", [3]int32{job.Status.Active, job.Status.Succeeded, job.Status.Failed}, [3]int32{0, int32(len(order)), 0})
-		}}
+	if count >= 0 {
+		rule.SucceededCount = &count
 	}
+	return rule
+}
 
+// met is a test in which indexes of a Job of five succeed one after the other, and the last of them meets the policy.
+func met(name, description, message string, order []int, rules ...batchv1.SuccessPolicyRule) suite.Test {
+	return suite.Test{Name: name, Description: description, Source: "KEP-3998; reference B69", Run: func(t *suite.T) {
+		job := t.Create(newJob(indexed(5), successPolicy(rules...)))
+		pods := t.WaitActive(job, 5)
+		for i, index := range order {
+			t.Succeed(pods[index])
+			if i == len(order)-1 {
+				break
+			}
+			job = t.WaitStatus(job, int32(4-i), int32(i+1), 0)
+			suite.Equal(t, "number of conditions", len(job.Status.Conditions), 0)
+		}
+		job = t.WaitComplete(job, "SuccessPolicy")
+		suite.Equal(t, "message", suite.Condition(job, batchv1.JobComplete).Message, message)
+		suite.Equal(t, "counters", [3]int32{job.Status.Active, job.Status.Succeeded, job.Status.Failed}, [3]int32{0, int32(len(order)), 0})
+	}}
+}
+
+// When a rule is met, and what becomes of the other Pods.
+func init() {
 	subject("SuccessPolicy",
 		met("Indexes", "A rule with indexes is met when all of them have succeeded.", "Matched rules at index 0", []int{4, 1, 2}, succeeded("1-2", -1)),
 		met("Count", "A rule with a number is met when so many indexes have succeeded.", "Matched rules at index 0", []int{3, 0}, succeeded("", 2)),
@@ -90,6 +93,12 @@ func init() {
 				suite.Equal(t, "failed", job.Status.Failed, 0)
 			},
 		},
+	)
+}
+
+// A successPolicy beside other ends.
+func init() {
+	subject("SuccessPolicy",
 		suite.Test{
 			Name: "FailureComesFirst", Description: "A Job that is to fail does not succeed by its successPolicy, and counts its active Pods as failed however they end.", Source: "KEP-3998; reference B24",
 			Run: func(t *suite.T) {

@@ -32,8 +32,14 @@ func suspendCondition(job *batchv1.Job) [3]string {
 	return [3]string{string(condition.Status), condition.Reason, condition.Message}
 }
 
+// What suspendCondition is of a Job that is suspended, and of one that has been resumed.
+var (
+	isSuspended = [3]string{"True", "JobSuspended", "Job suspended"}
+	isResumed   = [3]string{"False", "JobResumed", "Job resumed"}
+)
+
+// How a Job is suspended and resumed, whatever becomes of its Pods.
 func init() {
-	isSuspended, isResumed := [3]string{"True", "JobSuspended", "Job suspended"}, [3]string{"False", "JobResumed", "Job resumed"}
 	subject("Suspend",
 		suite.Test{
 			Name: "FromTheBeginning", Description: "A Job that is created suspended has no Pods and no startTime, and says so.", Source: "guide 8; reference B22 and B28; KEP-2232",
@@ -71,6 +77,28 @@ func init() {
 				suite.Equal(t, "number of conditions", len(t.Get(job).Status.Conditions), 0)
 			},
 		},
+		suite.Test{
+			Name: "NoCompletions", Description: "A suspended Job with completions 0 is complete.", Source: "reference B24 and S11",
+			Run: func(t *suite.T) {
+				t.WaitComplete(t.Create(newJob(suspended, completions(0))), "CompletionsReached")
+			},
+		},
+		suite.Test{
+			Name: "SpecOfTheResumed", Description: "What is changed while a Job is suspended holds when it is resumed.", Source: "guide 8 and 11",
+			Run: func(t *suite.T) {
+				job := t.Create(newJob(suspended, completions(5), parallelism(1)))
+				t.WaitCondition(job, batchv1.JobSuspended, corev1.ConditionTrue)
+				t.PatchSpec(job, suite.Fields{"parallelism": 3})
+				t.Suspend(job, false)
+				t.WaitActive(job, 3)
+			},
+		},
+	)
+}
+
+// Kubernetes' policy: the Pods are deleted.
+func init() {
+	subject("Suspend",
 		kubernetesPolicies(suite.Test{
 			Name: "PodsAreDeleted", Description: "With Kubernetes' policies, suspending a Job deletes its active Pods, which are no failures, and its startTime.", Source: "reference B28 and B45",
 			Run: func(t *suite.T) {
@@ -114,22 +142,12 @@ func init() {
 				t.WaitComplete(job, "CompletionsReached")
 			},
 		}),
-		suite.Test{
-			Name: "NoCompletions", Description: "A suspended Job with completions 0 is complete.", Source: "reference B24 and S11",
-			Run: func(t *suite.T) {
-				t.WaitComplete(t.Create(newJob(suspended, completions(0))), "CompletionsReached")
-			},
-		},
-		suite.Test{
-			Name: "SpecOfTheResumed", Description: "What is changed while a Job is suspended holds when it is resumed.", Source: "guide 8 and 11",
-			Run: func(t *suite.T) {
-				job := t.Create(newJob(suspended, completions(5), parallelism(1)))
-				t.WaitCondition(job, batchv1.JobSuspended, corev1.ConditionTrue)
-				t.PatchSpec(job, suite.Fields{"parallelism": 3})
-				t.Suspend(job, false)
-				t.WaitActive(job, 3)
-			},
-		},
+	)
+}
+
+// The guide's policy: the Pods go on.
+func init() {
+	subject("Suspend",
 		inGroup(suite.GroupJobserver, suite.Test{
 			Name: "PodsGoOn", Description: "By the guide, suspending a Job leaves its Pods alone and makes no more.", Source: "guide 8",
 			Run: func(t *suite.T) {
@@ -150,7 +168,10 @@ func init() {
 			},
 		}),
 	)
+}
 
+// Jobs of other controllers.
+func init() {
 	subject("ManagedBy",
 		suite.Test{
 			Name: "Another", Description: "A Job of another controller is left alone: no Pods, no status.", Source: "KEP-4368; reference B11",

@@ -27,7 +27,18 @@ import (
 	"github.com/jobserver-dev/jobserver/test/conformance/suite"
 )
 
-// Deadlines, and the time after which a finished Job is deleted.
+// finish ends the only Pod of a Job with an exit code.
+func finish(t *suite.T, job *batchv1.Job, code int32) corev1.Pod {
+	pod := t.WaitActive(job, 1)[0]
+	if code == 0 {
+		t.Succeed(pod)
+	} else {
+		t.Fail(code, pod)
+	}
+	return pod
+}
+
+// The deadlines of Jobs that run.
 func init() {
 	subject("Deadline",
 		suite.Test{
@@ -74,6 +85,12 @@ func init() {
 				t.WaitFailed(job, "DeadlineExceeded")
 			},
 		},
+	)
+}
+
+// Deadlines that do not end the Job.
+func init() {
+	subject("Deadline",
 		suite.Test{
 			Name: "Suspended", Description: "The deadline of a suspended Job does not run.", Source: "reference B22 and B24; KEP-2232",
 			Run: func(t *suite.T) {
@@ -106,16 +123,10 @@ func init() {
 			},
 		},
 	)
+}
 
-	finish := func(t *suite.T, job *batchv1.Job, code int32) corev1.Pod {
-		pod := t.WaitActive(job, 1)[0]
-		if code == 0 {
-			t.Succeed(pod)
-		} else {
-			t.Fail(code, pod)
-		}
-		return pod
-	}
+// The time after which a finished Job is deleted.
+func init() {
 	for code, what := range []string{"Complete", "Failed"} {
 		subject("TTL", suite.Test{
 			Name: what, Description: fmt.Sprintf("A %s Job with ttlSecondsAfterFinished is deleted, and its Pods with it.", what), Source: "guide 8 and 13; KEP-592; reference B71",

@@ -72,7 +72,7 @@ func init() {
 			func(job *batchv1.Job) { job.Spec.CompletionMode = ptr.To(batchv1.IndexedCompletion) }, completions(2)),
 		immutable("PodFailurePolicy", "PodFailurePolicy doesn't change.", "reference 1.2; KEP-3329", fixed("podFailurePolicy"),
 			func(job *batchv1.Job) { job.Spec.PodFailurePolicy.Rules[0].OnExitCodes.Values = []int32{2} },
-			podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailJob, 1))),
+			podFailurePolicy(onExitCodes(failJob, 1))),
 		immutable("BackoffLimitPerIndex", "BackoffLimitPerIndex doesn't change.", "reference 1.2; KEP-3850", fixed("backoffLimitPerIndex"),
 			func(job *batchv1.Job) { job.Spec.BackoffLimitPerIndex = ptr.To[int32](2) }, indexed(2), backoffLimitPerIndex(1)),
 		immutable("ManagedBy", "ManagedBy doesn't change.", "reference 1.2; KEP-4368", fixed("managedBy"),

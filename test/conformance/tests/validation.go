@@ -43,17 +43,15 @@ func valid(name, description, source string, edits ...edit) suite.Test {
 	}}
 }
 
-func init() {
-	const notNegative = "must be greater than or equal to 0"
-	noTemplateNames := func(job *batchv1.Job) {
-		job.Spec.ManualSelector = ptr.To(true)
-		job.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "one"}}
-		job.Spec.Template.Labels = map[string]string{"app": "two"}
-	}
-	mode := func(mode batchv1.CompletionMode) edit {
-		return func(job *batchv1.Job) { job.Spec.CompletionMode = &mode }
-	}
+// notNegative is the end of the causes that lie in a number below 0.
+const notNegative = "must be greater than or equal to 0"
 
+func completionMode(mode batchv1.CompletionMode) edit {
+	return func(job *batchv1.Job) { job.Spec.CompletionMode = &mode }
+}
+
+// Numbers.
+func init() {
 	subject("Validation",
 		invalid("NegativeParallelism", "Parallelism is not negative.", "reference J1",
 			[]string{"spec.parallelism: Invalid value: -1: " + notNegative}, parallelism(-1)),
@@ -77,7 +75,12 @@ func init() {
 			}, parallelism(-1), completions(-2), backoffLimit(-3)),
 		valid("Zeros", "Zero is a value of parallelism, completions, backoffLimit, activeDeadlineSeconds and ttlSecondsAfterFinished.", "guide 3; reference J1",
 			parallelism(0), completions(0), backoffLimit(0), activeDeadline(0), ttl(0)),
+	)
+}
 
+// Fields that have a form, or need or exclude each other.
+func init() {
+	subject("Validation",
 		invalid("MaxFailedIndexesAlone", "MaxFailedIndexes requires backoffLimitPerIndex.", "reference J2",
 			[]string{"spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified"}, indexed(2), maxFailedIndexes(1)),
 		invalid("ManagedByWithoutDomain", "ManagedBy is prefixed with a domain.", "reference J3; KEP-4368",
@@ -85,10 +88,23 @@ func init() {
 		invalid("ManagedByTooLong", "ManagedBy has at most 63 characters.", "reference J3; KEP-4368",
 			[]string{"spec.managedBy: Too long: may not be more than 63 bytes"}, managedBy("example.com/"+strings.Repeat("x", 52))),
 		invalid("UnknownCompletionMode", "CompletionMode is NonIndexed or Indexed.", "guide 2; reference J4",
-			[]string{`spec.completionMode: Unsupported value: "Random": supported values: "NonIndexed", "Indexed"`}, mode("Random"), completions(1)),
+			[]string{`spec.completionMode: Unsupported value: "Random": supported values: "NonIndexed", "Indexed"`}, completionMode("Random"), completions(1)),
 
+		invalid("ReplacementPolicyBesideFailurePolicy", "With a podFailurePolicy, only Pods that have failed are replaced.", "reference J9; KEP-3939",
+			[]string{`spec.podReplacementPolicy: Unsupported value: "TerminatingOrFailed": supported values: "Failed"`},
+			podFailurePolicy(onExitCodes(failJob, 1)),
+			spec(func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = ptr.To(batchv1.TerminatingOrFailed) })),
+		invalid("UnknownReplacementPolicy", "PodReplacementPolicy is Failed or TerminatingOrFailed.", "reference J9; KEP-3939",
+			[]string{`spec.podReplacementPolicy: Unsupported value: "Never": supported values: "Failed", "TerminatingOrFailed"`},
+			spec(func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = ptr.To[batchv1.PodReplacementPolicy]("Never") })),
+	)
+}
+
+// Fields of Indexed Jobs.
+func init() {
+	subject("Validation",
 		invalid("IndexedWithoutCompletions", "An Indexed Job has completions.", "reference J5",
-			[]string{"spec.completions: Required value: when completion mode is Indexed"}, mode(batchv1.IndexedCompletion), parallelism(2)),
+			[]string{"spec.completions: Required value: when completion mode is Indexed"}, completionMode(batchv1.IndexedCompletion), parallelism(2)),
 		invalid("IndexedParallelism", "The parallelism of an Indexed Job is at most 100000.", "reference J5",
 			[]string{"spec.parallelism: Invalid value: 100001: must be less than or equal to 100000 when completion mode is Indexed"},
 			indexed(3), parallelism(100001)),
@@ -117,29 +133,31 @@ func init() {
 				"spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode",
 				"spec.maxFailedIndexes: Invalid value: 1: requires indexed completion mode",
 			}, backoffLimitPerIndex(1), maxFailedIndexes(1)),
+	)
+}
 
-		invalid("ReplacementPolicyBesideFailurePolicy", "With a podFailurePolicy, only Pods that have failed are replaced.", "reference J9; KEP-3939",
-			[]string{`spec.podReplacementPolicy: Unsupported value: "TerminatingOrFailed": supported values: "Failed"`},
-			podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailJob, 1)),
-			spec(func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = ptr.To(batchv1.TerminatingOrFailed) })),
-		invalid("UnknownReplacementPolicy", "PodReplacementPolicy is Failed or TerminatingOrFailed.", "reference J9; KEP-3939",
-			[]string{`spec.podReplacementPolicy: Unsupported value: "Never": supported values: "Failed", "TerminatingOrFailed"`},
-			spec(func(spec *batchv1.JobSpec) { spec.PodReplacementPolicy = ptr.To[batchv1.PodReplacementPolicy]("Never") })),
-
+// The Pod template.
+func init() {
+	subject("Validation",
 		invalid("RestartPolicyAlways", "A Job's Pods may not be restarted always.", "guide 2, 4 and 13; reference J12",
 			[]string{`spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"`}, restartPolicy(corev1.RestartPolicyAlways)),
 		invalid("RestartPolicyDefault", "A Job's Pod template must say its restartPolicy: the default of Pods is none for Jobs.", "guide 2 and 13; reference J12",
 			[]string{`spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"`}, restartPolicy("")),
 		invalid("RestartPolicyBesideFailurePolicy", "With a podFailurePolicy, restartPolicy is Never.", "reference J12; KEP-3329",
 			[]string{`spec.template.spec.restartPolicy: Invalid value: "OnFailure": only "Never" is supported when podFailurePolicy is specified`},
-			restartPolicy(corev1.RestartPolicyOnFailure), podFailurePolicy(onExitCodes(batchv1.PodFailurePolicyActionFailJob, 1))),
+			restartPolicy(corev1.RestartPolicyOnFailure), podFailurePolicy(onExitCodes(failJob, 1))),
 		valid("BackoffLimitPerIndexOnFailure", "BackoffLimitPerIndex does not require restartPolicy Never.", "reference J12",
 			indexed(2), backoffLimitPerIndex(1), restartPolicy(corev1.RestartPolicyOnFailure)),
 		invalid("NoContainers", "A Job's Pod template has at least one container.", "reference J11",
 			[]string{"spec.template.spec.containers: Required value"}, podSpec(func(spec *corev1.PodSpec) { spec.Containers = nil })),
 		invalid("ContainerName", "The containers of a Job's Pod template are validated as those of Pods.", "reference J11",
 			[]string{"spec.template.spec.containers[0].name: Invalid value: \"Main\": …"}, podSpec(func(spec *corev1.PodSpec) { spec.Containers[0].Name = "Main" })),
+	)
+}
 
+// Names, selectors and labels.
+func init() {
+	subject("Validation",
 		invalid("Name", "The name of a Job is a DNS subdomain.", "guide 2; reference M1",
 			[]string{"metadata.name: Invalid value: \"No_Name\": …"}, named("No_Name"), spec(func(spec *batchv1.JobSpec) {
 				spec.ManualSelector = ptr.To(true)
@@ -161,7 +179,11 @@ func init() {
 		invalid("ManualSelectorMissing", "A Job with manualSelector has a selector.", "guide 2; reference M3",
 			[]string{"spec.selector: Required value", "spec.template.metadata.labels: Invalid value: …`selector` does not match template `labels`"}, spec(func(spec *batchv1.JobSpec) { spec.ManualSelector = ptr.To(true) })),
 		invalid("SelectorBesideLabels", "The selector matches the labels of the Pod template.", "reference M4",
-			[]string{"spec.template.metadata.labels: Invalid value: …`selector` does not match template `labels`"}, noTemplateNames),
+			[]string{"spec.template.metadata.labels: Invalid value: …`selector` does not match template `labels`"}, func(job *batchv1.Job) {
+				job.Spec.ManualSelector = ptr.To(true)
+				job.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "one"}}
+				job.Spec.Template.Labels = map[string]string{"app": "two"}
+			}),
 		invalid("LabelsOfAnotherJob", "A Pod template can't claim to be another Job's.", "reference M2",
 			[]string{"spec.template.metadata.labels[job-name]: Invalid value: …must be 'job'"}, spec(func(spec *batchv1.JobSpec) { spec.Template.Labels = map[string]string{"job-name": "another"} })),
 	)

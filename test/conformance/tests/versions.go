@@ -52,9 +52,6 @@ func names(t *suite.T, options metav1.ListOptions) (found []string) {
 
 // Lists at versions of choice.
 func init() {
-	listing := func(t *suite.T, query url.Values) suite.Response {
-		return t.Do(suite.Request{Path: "?" + query.Encode()})
-	}
 	subject("List",
 		suite.Test{
 			Name: "AtAVersion", Description: "A list at exactly a resourceVersion is that of then; one not older may be any later one.", Source: "API conventions",
@@ -89,31 +86,7 @@ func init() {
 		},
 		suite.Test{
 			Name: "Versions", Description: "Parameters of a list that make no sense together are refused.", Source: "API conventions",
-			Run: func(t *suite.T) {
-				t.Create(newJob(named("a"), elsewhere))
-				t.Create(newJob(named("b"), elsewhere))
-				page, err := t.API().List(t.Context(), metav1.ListOptions{Limit: 1})
-				t.Must(err)
-				for _, of := range []struct {
-					query string
-					code  int
-					text  string
-				}{
-					{"resourceVersionMatch=Exact", 422, "resourceVersionMatch is forbidden unless resourceVersion is provided"},
-					{"resourceVersionMatch=Exact&resourceVersion=0", 422, `resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"`},
-					{"resourceVersionMatch=Later&resourceVersion=" + page.GetResourceVersion(), 422, "resourceVersionMatch"},
-					{"resourceVersion=yesterday", 400, "yesterday"},
-					{"limit=many", 400, "many"},
-					{"continue=nonsense", 400, "continue key is not valid"},
-					{"continue=" + page.GetContinue() + "&resourceVersion=" + page.GetResourceVersion(), 400, "specifying resource version is not allowed when using continue"},
-					{"labelSelector=%3D%3D", 400, "found '=='"},
-					{"fieldSelector=metadata.name", 400, "invalid selector"},
-				} {
-					query, err := url.ParseQuery(of.query)
-					t.Must(err)
-					spelled(t, of.query, listing(t, query), of.code, of.text)
-				}
-			},
+			Run: refuseParameters,
 		},
 		suite.Test{
 			Name: "FutureVersion", Description: "A list or a read at a version that the server has not come to is put off, with a time to wait.", Source: "API conventions",
@@ -126,6 +99,12 @@ func init() {
 				}
 			},
 		},
+	)
+}
+
+// What is in pages, and selected by fields.
+func init() {
+	subject("List",
 		suite.Test{
 			Name: "PagesOfThen", Description: "The pages of a list are of one time: a Job that is made, changed or deleted in between is in them as it was.", Source: "API conventions",
 			Run: func(t *suite.T) {
@@ -176,37 +155,12 @@ func init() {
 	)
 }
 
-// Watches.
+// What watches tell of, and how long.
 func init() {
 	subject("Watch",
 		suite.Test{
 			Name: "Bookmarks", Description: "To a watch that allows it, a bookmark says before its end up to which version it has told everything.", Source: "API conventions; KEP-956",
-			Run: func(t *suite.T) {
-				job := t.Create(newJob(elsewhere))
-				// Where none comes earlier, the server sends one shortly before the time of the watch is up.
-				answer := t.Open(suite.Request{Path: "?watch=true&allowWatchBookmarks=true&timeoutSeconds=10"})
-				defer answer.Body.Close()
-				var kinds []string
-				for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-					var event struct {
-						Type   string
-						Object metav1.PartialObjectMetadata
-					}
-					t.Must(json.Unmarshal(lines.Bytes(), &event))
-					kinds = append(kinds, event.Type)
-					if event.Type != string(watch.Bookmark) {
-						continue
-					}
-					suite.Equal(t, "kind", event.Object.Kind, "Job")
-					w := watched(t, metav1.ListOptions{ResourceVersion: event.Object.ResourceVersion})
-					defer w.Stop()
-					t.PatchSpec(job, suite.Fields{"parallelism": 3})
-					expect(t, w, watch.Modified, "job")
-					suite.Equal(t, "events", strings.Join(kinds, " "), "ADDED BOOKMARK")
-					return
-				}
-				t.Errorf("no bookmark came: %v", kinds)
-			},
+			Run: waitBookmark,
 		},
 		suite.Test{
 			Name: "Timeout", Description: "A watch ends in order when its time is up.", Source: "API conventions",
@@ -244,6 +198,12 @@ func init() {
 				}
 			},
 		},
+	)
+}
+
+// How events are asked for, and shown.
+func init() {
+	subject("Watch",
 		suite.Test{
 			Name: "InitialEventsAsked", Description: "A watch that asks for what is there first must say how old that may be.", Source: "API conventions; KEP-3157",
 			Run: func(t *suite.T) {
@@ -268,36 +228,94 @@ func init() {
 		},
 		suite.Test{
 			Name: "SameForAll", Description: "Two watches of one collection tell of the same events in the same order.", Source: "API conventions",
-			Run: func(t *suite.T) {
-				const changes = 10
-				list, err := t.API().List(t.Context(), metav1.ListOptions{})
-				t.Must(err)
-				from := metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}
-				early := watched(t, from)
-				defer early.Stop()
-				errs := make([]error, 4)
-				sideBySide(len(errs), func(i int) {
-					job := newJob(named(fmt.Sprintf("job-%d", i)), elsewhere)
-					_, errs[i] = t.TryCreate(job)
-					for n := 2; n < changes+1 && errs[i] == nil; n++ {
-						_, errs[i] = t.TryPatch(job, "application/merge-patch+json", fmt.Sprintf(`{"spec":{"parallelism":%d}}`, n))
-					}
-				})
-				for _, err := range errs {
-					t.Must(err)
-				}
-				late := watched(t, from)
-				defer late.Stop()
-				seen := map[string]int64{}
-				for range changes * len(errs) {
-					kind, one := next(t, early)
-					otherKind, other := next(t, late)
-					suite.Equal(t, "event", fmt.Sprint(otherKind, other.GetName(), other.GetResourceVersion()), fmt.Sprint(kind, one.GetName(), one.GetResourceVersion()))
-					parallelism := one.Object["spec"].(suite.Fields)["parallelism"].(int64)
-					suite.Equal(t, "parallelism of "+one.GetName(), parallelism, seen[one.GetName()]+1)
-					seen[one.GetName()] = parallelism
-				}
-			},
+			Run: compareWatches,
 		},
 	)
+}
+
+// refuseParameters asks for lists with parameters that make no sense together.
+func refuseParameters(t *suite.T) {
+	t.Create(newJob(named("a"), elsewhere))
+	t.Create(newJob(named("b"), elsewhere))
+	page, err := t.API().List(t.Context(), metav1.ListOptions{Limit: 1})
+	t.Must(err)
+	for _, of := range []struct {
+		query string
+		code  int
+		text  string
+	}{
+		{"resourceVersionMatch=Exact", 422, "resourceVersionMatch is forbidden unless resourceVersion is provided"},
+		{"resourceVersionMatch=Exact&resourceVersion=0", 422, `resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"`},
+		{"resourceVersionMatch=Later&resourceVersion=" + page.GetResourceVersion(), 422, "resourceVersionMatch"},
+		{"resourceVersion=yesterday", 400, "yesterday"},
+		{"limit=many", 400, "many"},
+		{"continue=nonsense", 400, "continue key is not valid"},
+		{"continue=" + page.GetContinue() + "&resourceVersion=" + page.GetResourceVersion(), 400, "specifying resource version is not allowed when using continue"},
+		{"labelSelector=%3D%3D", 400, "found '=='"},
+		{"fieldSelector=metadata.name", 400, "invalid selector"},
+	} {
+		query, err := url.ParseQuery(of.query)
+		t.Must(err)
+		spelled(t, of.query, t.Do(suite.Request{Path: "?" + query.Encode()}), of.code, of.text)
+	}
+}
+
+// waitBookmark reads a watch to its bookmark, and goes on with another from there.
+func waitBookmark(t *suite.T) {
+	job := t.Create(newJob(elsewhere))
+	// Where none comes earlier, the server sends one shortly before the time of the watch is up.
+	answer := t.Open(suite.Request{Path: "?watch=true&allowWatchBookmarks=true&timeoutSeconds=10"})
+	defer answer.Body.Close()
+	var kinds []string
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		var event struct {
+			Type   string
+			Object metav1.PartialObjectMetadata
+		}
+		t.Must(json.Unmarshal(lines.Bytes(), &event))
+		kinds = append(kinds, event.Type)
+		if event.Type != string(watch.Bookmark) {
+			continue
+		}
+		suite.Equal(t, "kind", event.Object.Kind, "Job")
+		w := watched(t, metav1.ListOptions{ResourceVersion: event.Object.ResourceVersion})
+		defer w.Stop()
+		t.PatchSpec(job, suite.Fields{"parallelism": 3})
+		expect(t, w, watch.Modified, "job")
+		suite.Equal(t, "events", strings.Join(kinds, " "), "ADDED BOOKMARK")
+		return
+	}
+	t.Errorf("no bookmark came: %v", kinds)
+}
+
+// compareWatches makes many changes, and compares what a watch from before and one from after tell of them.
+func compareWatches(t *suite.T) {
+	const changes = 10
+	list, err := t.API().List(t.Context(), metav1.ListOptions{})
+	t.Must(err)
+	from := metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}
+	early := watched(t, from)
+	defer early.Stop()
+	errs := make([]error, 4)
+	sideBySide(len(errs), func(i int) {
+		job := newJob(named(fmt.Sprintf("job-%d", i)), elsewhere)
+		_, errs[i] = t.TryCreate(job)
+		for n := 2; n < changes+1 && errs[i] == nil; n++ {
+			_, errs[i] = t.TryPatch(job, "application/merge-patch+json", fmt.Sprintf(`{"spec":{"parallelism":%d}}`, n))
+		}
+	})
+	for _, err := range errs {
+		t.Must(err)
+	}
+	late := watched(t, from)
+	defer late.Stop()
+	seen := map[string]int64{}
+	for range changes * len(errs) {
+		kind, one := next(t, early)
+		otherKind, other := next(t, late)
+		suite.Equal(t, "event", fmt.Sprint(otherKind, other.GetName(), other.GetResourceVersion()), fmt.Sprint(kind, one.GetName(), one.GetResourceVersion()))
+		parallelism := one.Object["spec"].(suite.Fields)["parallelism"].(int64)
+		suite.Equal(t, "parallelism of "+one.GetName(), parallelism, seen[one.GetName()]+1)
+		seen[one.GetName()] = parallelism
+	}
 }

@@ -107,6 +107,14 @@ func podFailurePolicy(rules ...batchv1.PodFailurePolicyRule) edit {
 	return func(job *batchv1.Job) { job.Spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: rules} }
 }
 
+// The actions of a podFailurePolicy.
+const (
+	failJob       = batchv1.PodFailurePolicyActionFailJob
+	failIndex     = batchv1.PodFailurePolicyActionFailIndex
+	ignoreFailure = batchv1.PodFailurePolicyActionIgnore
+	countFailure  = batchv1.PodFailurePolicyActionCount
+)
+
 // onExitCodes is a rule of a podFailurePolicy for containers that exit with one of some codes.
 func onExitCodes(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
 	return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
