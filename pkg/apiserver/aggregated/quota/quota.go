@@ -26,6 +26,7 @@ package quota
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -39,7 +40,6 @@ import (
 	"k8s.io/apiserver/pkg/quota/v1/generic"
 	"k8s.io/client-go/informers"
 	corev1listers "k8s.io/client-go/listers/core/v1"
-	"k8s.io/klog/v2"
 )
 
 // PluginName is the name of the plugin for --disable-admission-plugins, that of Kubernetes' own.
@@ -112,8 +112,7 @@ func (p *plugin) charge(ctx context.Context, attributes admission.Attributes, ob
 		case !apierrors.IsConflict(err):
 			return err
 		case backoff.Steps == 0:
-			klog.FromContext(ctx).Error(err, "Gave up to charge a Job to its quotas", "namespace", attributes.GetNamespace())
-			return apierrors.NewServerTimeout(attributes.GetResource().GroupResource(), "create", 1)
+			return busy(attributes.GetResource().GroupResource(), err)
 		}
 		select {
 		case <-ctx.Done():
@@ -121,6 +120,13 @@ func (p *plugin) charge(ctx context.Context, attributes admission.Attributes, ob
 		case <-time.After(backoff.Step()):
 		}
 	}
+}
+
+// busy asks the user to try again, and says why: it is no conflict, for he changed nothing that another has changed.
+func busy(resource schema.GroupResource, cause error) error {
+	answer := apierrors.NewServerTimeout(resource, "create", 1)
+	answer.ErrStatus.Message = fmt.Sprintf("%s Charging the Job to its quotas: %v", answer.ErrStatus.Message, cause)
+	return answer
 }
 
 // named are attributes of a request under another name of the same resource.

@@ -126,8 +126,8 @@ func TestBusyAccount(t *testing.T) {
 			if test.good && err != nil {
 				t.Errorf("refused after %d tries: %v", a.writes, err)
 			}
-			if !test.good && !apierrors.IsServerTimeout(err) {
-				t.Errorf("want an error that asks to try again, got %v", err)
+			if !test.good && (!apierrors.IsServerTimeout(err) || !strings.Contains(err.Error(), "the object has been modified")) {
+				t.Errorf("want an error that asks to try again and says why, got %v", err)
 			}
 		})
 	}
