@@ -22,6 +22,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"testing"
 	"time"
@@ -48,4 +49,12 @@ func sign(t *testing.T, template *x509.Certificate, name string, until time.Time
 		t.Fatal(err)
 	}
 	return cert, key
+}
+
+// issue makes a certificate for a host, and an authority for it in PEM, both good until a time.
+func issue(t *testing.T, host string, until time.Time) ([]*x509.Certificate, []byte) {
+	t.Helper()
+	authority, key := sign(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, "authority", until, nil, nil)
+	cert, _ := sign(t, &x509.Certificate{DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, host, until, authority, key)
+	return []*x509.Certificate{cert}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw})
 }
