@@ -57,14 +57,20 @@ func (v *View) IsPrivate() bool { return len(v.Mounts) > 0 || v.ReadOnlyRoot }
 
 // mayMake tells whether the path is in a Mount that what isn't there may be made in.
 func (v *View) mayMake(path string) bool {
-	var deepest *Mount
+	mount := v.covering(dir(path), func(target string) (string, error) { return target, nil })
+	return mount != nil && mount.Nests
+}
+
+// covering returns the deepest Mount that the folder is in, or nil. Locate says where the target of a Mount is, and has an error where it is nowhere.
+func (v *View) covering(folder string, locate func(target string) (string, error)) (deepest *Mount) {
+	depth := 0
 	for i := range v.Mounts {
-		target := v.Mounts[i].Target
-		if strings.HasPrefix(path, target+"/") && (deepest == nil || len(deepest.Target) < len(target)) {
-			deepest = &v.Mounts[i]
+		target, err := locate(v.Mounts[i].Target)
+		if err == nil && (folder == target || strings.HasPrefix(folder, target+"/")) && len(target) > depth {
+			deepest, depth = &v.Mounts[i], len(target)
 		}
 	}
-	return deepest != nil && deepest.Nests
+	return deepest
 }
 
 // privateView is a mount namespace being made.

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 )
 
@@ -48,7 +47,7 @@ func (p *privateView) allowEntries(folder string) error {
 	if slices.ContainsFunc(p.skeletons, func(s skeleton) bool { return s.device == device }) {
 		return nil
 	}
-	if covering := p.covering(folder); covering != nil && covering.Nests {
+	if mount := p.covering(folder, resolve); mount != nil && mount.Nests {
 		return nil
 	}
 	made, err := p.makeSkeleton(folder, info)
@@ -57,18 +56,6 @@ func (p *privateView) allowEntries(folder string) error {
 	}
 	p.skeletons = append(p.skeletons, made)
 	return nil
-}
-
-// covering returns the Mount that the folder is in, or nil.
-func (p *privateView) covering(folder string) *Mount {
-	var deepest *Mount
-	for i := range p.Mounts {
-		target, err := resolve(p.Mounts[i].Target)
-		if err == nil && (folder == target || strings.HasPrefix(folder, target+"/")) && (deepest == nil || len(deepest.Target) < len(target)) {
-			deepest = &p.Mounts[i]
-		}
-	}
-	return deepest
 }
 
 // makeSkeleton puts a skeleton in the place of the folder.
