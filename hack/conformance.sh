@@ -43,7 +43,8 @@ judge() {
     arguments+=(--expect "${reports}/${name}.yaml")
   fi
   echo "=== ${name}"
-  bin/conformance "${arguments[@]}" "$@"
+  # Bash ignores "set -e" in a function whose end is looked at, as standalone does.
+  bin/conformance "${arguments[@]}" "$@" || return
   if [[ -n ${UPDATE:-} ]]; then
     # Of our own version without the commit, which the report is part of.
     sed '/^version:/s/\.g[0-9a-f]*$//' "${output}/${name}.yaml" >"${reports}/${name}.yaml"
