@@ -17,7 +17,10 @@ limitations under the License.
 // Package upgrade holds the tests that a server reads what earlier versions have stored. Each file in testdata is what one version had in etcd, and what it showed of it; none
 // is ever changed. A release adds one, from a server of it that runs alone and without controllers:
 //
-//	apiserver --standalone --data-dir DIR --controllers=-job-controller
-//	kubectl --kubeconfig DIR/admin.kubeconfig apply -f ...
-//	go test ./test/integration/upgrade -run TestRecord -record-from DIR -record-as v1.2.3
+//	make record DATA_DIR=DIR VERSION=v1.2.3
+//
+// with a server in another terminal:
+//
+//	bin/apiserver --standalone --data-dir DIR --controllers=-job-controller
+//	bin/kubectl --kubeconfig DIR/admin.kubeconfig apply -f ...
 package upgrade

@@ -17,84 +17,38 @@ limitations under the License.
 package upgrade
 
 import (
-	"bytes"
-	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
+	"github.com/jobserver-dev/jobserver/test/framework"
 )
 
-var (
-	recordFrom = flag.String("record-from", "", "data folder of a standalone server that runs, to record what it has stored")
-	recordAs   = flag.String("record-as", "", "its version, the name of the file")
-)
-
-// stored is a Job of an earlier version.
-type stored struct {
-	Key string `json:"key"`
-	// Value is what stands in etcd.
-	Value []byte `json:"value"`
-	// Shown is what the version that stored it answered, by the path it was asked for.
-	Shown map[string]json.RawMessage `json:"shown"`
-}
-
-// groups are the paths of the groups that show a Job.
-var groups = []string{"/apis/batch.jobserver.dev/v1", "/apis/batch/v1"}
-
-// jobsPrefix is what the keys of Jobs have begun with in all versions.
-const jobsPrefix = "/registry/jobs/"
-
-// path is that of a stored Job in a group.
-func (s stored) path(group string) string {
-	namespace, name, _ := strings.Cut(strings.TrimPrefix(s.Key, jobsPrefix), "/")
-	return group + "/namespaces/" + namespace + "/jobs/" + name
-}
-
-// TestRecord writes a file of testdata, when told to.
+// TestRecord: what is recorded of this version is good for the test of the next.
 func TestRecord(t *testing.T) {
-	if *recordFrom == "" || *recordAs == "" {
-		t.Skip("only with -record-from and -record-as")
+	t.Parallel()
+	dir := t.TempDir()
+	server := framework.Start(t, framework.Options{DataDir: dir, Controllers: framework.NoControllers()})
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "recorded"}}
+	job.Spec.Template.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "main", Image: "busybox"}}}
+	if _, err := server.Jobserver.BatchV1().Jobs("default").Create(t.Context(), job, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
 	}
-	etcd, err := apiserver.Etcd{Servers: []string{"unix://" + filepath.Join(*recordFrom, "etcd", "client.sock")}}.Client()
+	etcd, err := apiserver.Etcd{Servers: []string{"unix://" + filepath.Join(dir, "etcd", "client.sock")}}.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer etcd.Close()
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(*recordFrom, "admin.kubeconfig"))
+	jobs, err := Record(t.Context(), etcd, server.Kube.CoreV1().RESTClient())
 	if err != nil {
 		t.Fatal(err)
 	}
-	kube, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
+	if len(jobs) != 1 || jobs[0].Key != "/registry/jobs/default/recorded" || len(jobs[0].Shown) != 2 {
+		t.Fatalf("recorded %+v", jobs)
 	}
-	found, err := etcd.Get(t.Context(), jobsPrefix, clientv3.WithPrefix())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []stored
-	for _, kv := range found.Kvs {
-		job := stored{Key: string(kv.Key), Value: kv.Value, Shown: map[string]json.RawMessage{}}
-		for _, group := range groups {
-			if job.Shown[group], err = kube.RESTClient().Get().AbsPath(job.path(group)).DoRaw(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		all = append(all, job)
-	}
-	content, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join("testdata", *recordAs+".json"), append(bytes.TrimSpace(content), '\n'), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	checkStored(t, jobs)
 }

@@ -48,21 +48,27 @@ func TestStoredByEarlierVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var jobs []stored
+			var jobs []Job
 			if err := json.Unmarshal(content, &jobs); err != nil {
 				t.Fatal(err)
 			}
-			server := framework.Start(t, framework.Options{DataDir: store(t, jobs), Controllers: framework.NoControllers()})
-			for _, job := range jobs {
-				checkShown(t, server, job, "resourceVersion")
-				checkWritten(t, server, job)
-			}
+			checkStored(t, jobs)
 		})
 	}
 }
 
+// checkStored starts a server on the Jobs, and looks at each.
+func checkStored(t *testing.T, jobs []Job) {
+	t.Helper()
+	server := framework.Start(t, framework.Options{DataDir: store(t, jobs), Controllers: framework.NoControllers()})
+	for _, job := range jobs {
+		checkShown(t, server, job, "resourceVersion")
+		checkWritten(t, server, job)
+	}
+}
+
 // store makes a data folder with these Jobs in its etcd, in the encoding in which Jobs are stored.
-func store(t *testing.T, jobs []stored) string {
+func store(t *testing.T, jobs []Job) string {
 	t.Helper()
 	dir := t.TempDir()
 	member, err := etcd.Start(t.Context(), filepath.Join(dir, "etcd"))
@@ -91,12 +97,12 @@ func store(t *testing.T, jobs []stored) string {
 }
 
 // checkShown compares what a Job's groups show with what they showed, but for these fields of the metadata. There may be more: fields that are younger.
-func checkShown(t *testing.T, server *framework.Server, job stored, except ...string) {
+func checkShown(t *testing.T, server *framework.Server, job Job, except ...string) {
 	t.Helper()
 	for group, shown := range job.Shown {
-		now, err := server.Kube.CoreV1().RESTClient().Get().AbsPath(job.path(group)).DoRaw(t.Context())
+		now, err := server.Kube.CoreV1().RESTClient().Get().AbsPath(job.Path(group)).DoRaw(t.Context())
 		if err != nil {
-			t.Errorf("%s: %v", job.path(group), err)
+			t.Errorf("%s: %v", job.Path(group), err)
 			continue
 		}
 		var before, after map[string]any
@@ -109,7 +115,7 @@ func checkShown(t *testing.T, server *framework.Server, job stored, except ...st
 			delete(before["metadata"].(map[string]any), field)
 		}
 		if lost := missing("", before, after); lost != "" {
-			t.Errorf("%s: %s", job.path(group), lost)
+			t.Errorf("%s: %s", job.Path(group), lost)
 		}
 	}
 }
@@ -146,10 +152,10 @@ func missing(path string, before, after any) string {
 }
 
 // checkWritten changes a Job through batch/v1, which does not know all of its fields, and finds the rest unchanged. A Job on its way out goes with its last finalizer.
-func checkWritten(t *testing.T, server *framework.Server, job stored) {
+func checkWritten(t *testing.T, server *framework.Server, job Job) {
 	t.Helper()
 	var shown metav1.PartialObjectMetadata
-	if err := json.Unmarshal(job.Shown[groups[0]], &shown); err != nil {
+	if err := json.Unmarshal(job.Shown[Groups[0]], &shown); err != nil {
 		t.Fatal(err)
 	}
 	jobs := server.Kube.BatchV1().Jobs(shown.Namespace)
