@@ -180,6 +180,7 @@ func planContainers(o observation, a *actions) (ending bool) {
 		a.lookAgain(o.round.wait)
 		return false
 	}
+	planEphemeralContainers(o, a)
 	switch planInitContainers(o, a) {
 	case initFailed:
 		return true

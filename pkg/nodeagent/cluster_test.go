@@ -236,10 +236,16 @@ func (c *cluster) delete(t *testing.T, name string, options metav1.DeleteOptions
 	}
 }
 
-// log reads a log to its end.
+// log reads the log of the main container to its end.
 func (c *cluster) log(t *testing.T, name string, options *corev1.PodLogOptions) string {
 	t.Helper()
-	reader, err := c.agent.OpenLog(t.Context(), c.get(t, name), "main", options)
+	return c.containerLog(t, name, "main", options)
+}
+
+// containerLog reads a log to its end.
+func (c *cluster) containerLog(t *testing.T, name, container string, options *corev1.PodLogOptions) string {
+	t.Helper()
+	reader, err := c.agent.OpenLog(t.Context(), c.get(t, name), container, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,6 +288,14 @@ func (c *cluster) workFile(pod *corev1.Pod, name string) string {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
+}
+
+// touch makes a file in the Pod's own working directory.
+func (c *cluster) touch(t *testing.T, pod *corev1.Pod, name string) {
+	t.Helper()
+	if err := os.WriteFile(c.agent.runtime.WorkingDir(pod.UID)+"/"+name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c *cluster) waitWorkFile(t *testing.T, pod *corev1.Pod, name string) string {

@@ -115,13 +115,18 @@ func divideRoundingUp(value, divisor int64) string {
 	return strconv.FormatInt(quotient, 10)
 }
 
-// findContainer returns the container or init container of the Pod with the name, or nil.
+// findContainer returns the container of the Pod with the name, of whichever sort, or nil.
 func findContainer(pod *corev1.Pod, name string) *corev1.Container {
 	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for i := range list {
 			if list[i].Name == name {
 				return &list[i]
 			}
+		}
+	}
+	for i := range pod.Spec.EphemeralContainers {
+		if pod.Spec.EphemeralContainers[i].Name == name {
+			return ephemeralContainer(pod, i)
 		}
 	}
 	return nil

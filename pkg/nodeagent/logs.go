@@ -154,6 +154,8 @@ func unstartedMessage(pod *corev1.Pod, container string, status *corev1.Containe
 		return fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod.Name, reason)
 	case status.State.Waiting != nil:
 		return fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod.Name, status.State.Waiting.Reason)
+	case status.State.Terminated != nil && status.State.Terminated.Reason == reasonUnsupportedField:
+		return fmt.Sprintf("container %q in pod %q was not started: %s", container, pod.Name, status.State.Terminated.Message)
 	case status.State.Terminated != nil:
 		return fmt.Sprintf("container %q in pod %q is terminated", container, pod.Name)
 	default:
@@ -161,9 +163,9 @@ func unstartedMessage(pod *corev1.Pod, container string, status *corev1.Containe
 	}
 }
 
-// findStatus returns the status of the container or init container with the name, or nil.
+// findStatus returns the status of the container with the name, of whichever sort, or nil.
 func findStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
-	for _, list := range [][]corev1.ContainerStatus{pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses} {
+	for _, list := range containerStatuses(pod) {
 		for i := range list {
 			if list[i].Name == name {
 				return &list[i]
@@ -171,6 +173,11 @@ func findStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
 		}
 	}
 	return nil
+}
+
+// containerStatuses are the statuses of a Pod's containers, of all sorts.
+func containerStatuses(pod *corev1.Pod) [][]corev1.ContainerStatus {
+	return [][]corev1.ContainerStatus{pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses}
 }
 
 // isClosed tells whether a channel that nothing is sent on is closed.

@@ -44,12 +44,10 @@ type round struct {
 func currentRound(o observation) round {
 	var current round
 	running := false
-	for _, attempts := range o.containers {
-		if last := attempts.last(); last != nil {
-			current.number = max(current.number, last.Round)
-			running = running || last.Running
-		}
-	}
+	withoutEphemerals(o, func(last *runtime.Container) {
+		current.number = max(current.number, last.Round)
+		running = running || last.Running
+	})
 	cause := roundEnd(o, current.number)
 	switch {
 	case cause == nil:
@@ -88,9 +86,12 @@ func endsRound(container *corev1.Container, attempt *runtime.Container) bool {
 	return rule != nil && rule.Action == corev1.ContainerRestartRuleActionRestartAllContainers
 }
 
-// stopForNextRound kills what runs: a round that is to end gives no grace.
+// stopForNextRound kills what runs: a round that is to end gives no grace. Ephemeral containers belong to no round, as with a kubelet.
 func stopForNextRound(o observation, a *actions) {
 	for _, container := range runningContainers(o) {
+		if isEphemeral(o.pod, container.Name) {
+			continue
+		}
 		a.stop = append(a.stop, stopAction{
 			container: container, reason: stopNextRound,
 			message: fmt.Sprintf("Container %s is killed since all containers of the Pod will be restarted", container.Name),

@@ -231,6 +231,9 @@ func containerReference(pod *corev1.Pod, container string) *corev1.ObjectReferen
 			path = fmt.Sprintf("spec.initContainers{%s}", container)
 		}
 	}
+	if isEphemeral(pod, container) {
+		path = fmt.Sprintf("spec.ephemeralContainers{%s}", container)
+	}
 	return &corev1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion, FieldPath: path,
 	}

@@ -50,7 +50,7 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 	status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
 
 	o.round = currentRound(o)
-	status.InitContainerStatuses, status.ContainerStatuses = nil, nil
+	status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses = nil, nil, nil
 	if o.unsupported == nil || len(o.containers) > 0 {
 		addContainerStatuses(&status, o, a)
 	}
@@ -73,12 +73,9 @@ func computeStatus(o observation, a actions) corev1.PodStatus {
 
 // wentWithMachine tells whether a container of the Pod ended with the machine, and not by its own doing.
 func wentWithMachine(o observation) bool {
-	for _, attempts := range o.containers {
-		if last := attempts.last(); last != nil && last.Failure == runtime.FailureNodeLost {
-			return true
-		}
-	}
-	return false
+	lost := false
+	withoutEphemerals(o, func(last *runtime.Container) { lost = lost || last.Failure == runtime.FailureNodeLost })
+	return lost
 }
 
 // addContainerStatuses adds the status of every container. A Pod that the node refuses has none, as with a kubelet: kubectl would show that they
@@ -89,6 +86,9 @@ func addContainerStatuses(status *corev1.PodStatus, o observation, a actions) {
 	}
 	for i := range o.pod.Spec.Containers {
 		status.ContainerStatuses = append(status.ContainerStatuses, containerStatus(o, a, &o.pod.Spec.Containers[i]))
+	}
+	for i := range o.pod.Spec.EphemeralContainers {
+		status.EphemeralContainerStatuses = append(status.EphemeralContainerStatuses, ephemeralStatus(o, i))
 	}
 }
 

@@ -123,7 +123,7 @@ func stopEveryContainer(o observation, a *actions) []stopAction {
 		if isSidecar(o.pod, container) {
 			stop.after = append([]string(nil), before...)
 			before = append(before, container.Name)
-		} else if !isInit(o.pod, container) {
+		} else if !isInit(o.pod, container) && !isEphemeral(o.pod, container.Name) {
 			before = append(before, container.Name)
 		}
 		stops = append(stops, stop)
@@ -131,9 +131,9 @@ func stopEveryContainer(o observation, a *actions) []stopAction {
 	return stops
 }
 
-// runningContainers returns the containers that run: main ones, then init ones from the last to the first.
+// runningContainers returns the containers that run: ephemeral ones, main ones, then init ones from the last to the first.
 func runningContainers(o observation) []*corev1.Container {
-	var running []*corev1.Container
+	running := runningEphemerals(o)
 	add := func(container *corev1.Container) {
 		if last := o.containers[container.Name].last(); last != nil && last.Running {
 			running = append(running, container)

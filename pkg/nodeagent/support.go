@@ -30,7 +30,8 @@ import (
 )
 
 // unsupportedField returns why this node can't run the Pod: the first field that asks for something a process of the machine
-// doesn't get here. It returns nil where everything that the Pod asks for is honoured. Fields that only concern a scheduler are in fit.go.
+// doesn't get here. It returns nil where everything that the Pod asks for is honoured. Fields that only concern a scheduler are in fit.go,
+// and ephemeral containers, which never fail their Pod, in ephemeral.go.
 //
 // What is accepted although it does nothing is listed with its reason in support_test.go, which knows every field.
 func unsupportedField(pod *corev1.Pod) *failure {
@@ -63,7 +64,6 @@ const (
 
 func (r *refusals) podSpec(spec *corev1.PodSpec, path *field.Path) {
 	r.volumes(spec, path)
-	r.refuse(len(spec.EphemeralContainers) > 0, path.Child("ephemeralContainers"), whyMissing)
 	if len(spec.HostAliases) > 0 {
 		r.mounts(path.Child("hostAliases"))
 	}

@@ -89,18 +89,17 @@ func TestUnsupportedField(t *testing.T) {
 		"mounts that spread": {func(p pod) {
 			main(p).VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPropagation: new(corev1.MountPropagationBidirectional)}}
 		}, "spec.containers[0].volumeMounts[0].mountPropagation"},
-		"volume devices":       {func(p pod) { main(p).VolumeDevices = []corev1.VolumeDevice{{Name: "v"}} }, "spec.containers[0].volumeDevices"},
-		"ephemeral containers": {func(p pod) { p.Spec.EphemeralContainers = make([]corev1.EphemeralContainer, 1) }, "spec.ephemeralContainers"},
-		"host aliases":         {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1) }, unlessMounts("spec.hostAliases")},
-		"dns config":           {func(p pod) { p.Spec.DNSConfig = &corev1.PodDNSConfig{} }, unlessMounts("spec.dnsConfig")},
-		"runtime class":        {func(p pod) { p.Spec.RuntimeClassName = new("gvisor") }, "spec.runtimeClassName"},
-		"windows":              {func(p pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "spec.os.name"},
-		"user namespace":       {func(p pod) { p.Spec.HostUsers = new(false) }, "spec.hostUsers"},
-		"resource claims":      {func(p pod) { p.Spec.ResourceClaims = make([]corev1.PodResourceClaim, 1) }, "spec.resourceClaims"},
-		"gang":                 {func(p pod) { p.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{} }, "spec.schedulingGroup"},
-		"container claims":     {func(p pod) { main(p).Resources.Claims = make([]corev1.ResourceClaim, 1) }, "spec.containers[0].resources.claims"},
-		"stdin and tty":        {func(p pod) { main(p).Stdin, main(p).StdinOnce, main(p).TTY = true, true, true }, ""},
-		"message path":         {func(p pod) { main(p).TerminationMessagePath = "/tmp/why" }, unlessMounts("spec.containers[0].terminationMessagePath")},
+		"volume devices":   {func(p pod) { main(p).VolumeDevices = []corev1.VolumeDevice{{Name: "v"}} }, "spec.containers[0].volumeDevices"},
+		"host aliases":     {func(p pod) { p.Spec.HostAliases = make([]corev1.HostAlias, 1) }, unlessMounts("spec.hostAliases")},
+		"dns config":       {func(p pod) { p.Spec.DNSConfig = &corev1.PodDNSConfig{} }, unlessMounts("spec.dnsConfig")},
+		"runtime class":    {func(p pod) { p.Spec.RuntimeClassName = new("gvisor") }, "spec.runtimeClassName"},
+		"windows":          {func(p pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }, "spec.os.name"},
+		"user namespace":   {func(p pod) { p.Spec.HostUsers = new(false) }, "spec.hostUsers"},
+		"resource claims":  {func(p pod) { p.Spec.ResourceClaims = make([]corev1.PodResourceClaim, 1) }, "spec.resourceClaims"},
+		"gang":             {func(p pod) { p.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{} }, "spec.schedulingGroup"},
+		"container claims": {func(p pod) { main(p).Resources.Claims = make([]corev1.ResourceClaim, 1) }, "spec.containers[0].resources.claims"},
+		"stdin and tty":    {func(p pod) { main(p).Stdin, main(p).StdinOnce, main(p).TTY = true, true, true }, ""},
+		"message path":     {func(p pod) { main(p).TerminationMessagePath = "/tmp/why" }, unlessMounts("spec.containers[0].terminationMessagePath")},
 		"env from file": {func(p pod) {
 			main(p).Env = []corev1.EnvVar{{ValueFrom: &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{}}}}
 		}, ""},
@@ -141,7 +140,7 @@ func TestUnsupportedField(t *testing.T) {
 // A field that Kubernetes adds fails the test until somebody has decided.
 var decided = map[reflect.Type]map[string]string{
 	reflect.TypeFor[corev1.PodSpec](): {
-		"Volumes": "done", "InitContainers": "done", "Containers": "done", "EphemeralContainers": "refused", "RestartPolicy": "done",
+		"Volumes": "done", "InitContainers": "done", "Containers": "done", "EphemeralContainers": "done", "RestartPolicy": "done",
 		"TerminationGracePeriodSeconds": "done", "ActiveDeadlineSeconds": "done", "DNSPolicy": "done",
 		"NodeSelector": "done", "ServiceAccountName": "done", "DeprecatedServiceAccount": "an alias", "AutomountServiceAccountToken": "the API server adds the volume with the token",
 		"NodeName": "done", "HostNetwork": "always so", "HostPID": "always so", "HostIPC": "always so", "ShareProcessNamespace": "always so",

@@ -101,6 +101,7 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	a.tend(ctx, pod, state)
 	actions := computeActions(a.observe(pod, state))
 	a.stopContainers(pod, state, actions.stop)
+	a.sayRefusedEphemerals(pod, state)
 	if len(actions.start) > 0 && !a.setUpVolumes(ctx, pod, state) {
 		actions.start = nil
 	}
@@ -267,8 +268,7 @@ func histories(attempts []runtime.Container) map[string]history {
 // addLost adds the containers that the API says were started and that no record here knows: the root folder was lost. None
 // of them may be started a second time as if it were the first.
 func addLost(observed *observation) {
-	status := &observed.pod.Status
-	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {
+	for _, list := range containerStatuses(observed.pod) {
 		for i := range list {
 			if list[i].ContainerID == "" || observed.containers[list[i].Name].last() != nil {
 				continue
@@ -321,7 +321,7 @@ func anyRunning(containers []runtime.Container) bool {
 
 // allTerminated tells whether the Pod's status shows no running container.
 func allTerminated(pod *corev1.Pod) bool {
-	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+	for _, list := range containerStatuses(pod) {
 		for i := range list {
 			if list[i].State.Running != nil {
 				return false

@@ -22,6 +22,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -92,7 +93,7 @@ func hasContainer(pod *corev1.Pod, name string) bool {
 			}
 		}
 	}
-	return false
+	return slices.ContainsFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == name })
 }
 
 // logOptions reads the query of a request for a log. The error names the parameter.

@@ -118,6 +118,42 @@ func TestPodUpdateOfImmutableField(t *testing.T) {
 	wantError(t, err, apierrors.IsInvalid, "pod updates may not change fields other than")
 }
 
+// Ephemeral containers are added by their subresource alone, which changes nothing else, and never go away.
+func TestPodEphemeralContainers(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	debug := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+		Name: "debug", Image: "none", ImagePullPolicy: corev1.PullIfNotPresent, TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+	}}
+	_, err := s.Pods("default").Create(t.Context(), newPod("b", func(p *corev1.Pod) { p.Spec.EphemeralContainers = []corev1.EphemeralContainer{debug} }), metav1.CreateOptions{})
+	wantError(t, err, apierrors.IsInvalid, "spec.ephemeralContainers: Forbidden")
+
+	pod := s.createPod(t, newPod("a"), "")
+	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{debug}
+	_, err = s.Pods("default").Update(t.Context(), pod, metav1.UpdateOptions{})
+	wantError(t, err, apierrors.IsInvalid, "pod updates may not change fields other than")
+
+	pod.Spec.Containers[0].Image, pod.Labels, pod.Status.Phase = "other", map[string]string{"x": "y"}, corev1.PodFailed
+	got, err := s.Pods("default").UpdateEphemeralContainers(t.Context(), "a", pod, metav1.UpdateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Spec.EphemeralContainers) != 1 || got.Generation != 2 || got.Spec.Containers[0].Image != "busybox" || got.Labels["x"] != "" || got.Status.Phase != corev1.PodPending {
+		t.Errorf("got generation %d, labels %v, phase %s, spec %+v", got.Generation, got.Labels, got.Status.Phase, got.Spec)
+	}
+
+	got.Spec.EphemeralContainers[0].Image = "another"
+	_, err = s.Pods("default").UpdateEphemeralContainers(t.Context(), "a", got, metav1.UpdateOptions{})
+	wantError(t, err, apierrors.IsInvalid, "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"debug\" may not be changed")
+	got.Spec.EphemeralContainers = nil
+	_, err = s.Pods("default").UpdateEphemeralContainers(t.Context(), "a", got, metav1.UpdateOptions{})
+	wantError(t, err, apierrors.IsInvalid, "spec.ephemeralContainers: Forbidden: existing ephemeral containers \"debug\" may not be removed")
+
+	patch := []byte(`{"spec":{"ephemeralContainers":[{"name":"second","image":"none","targetContainerName":"nobody"}]}}`)
+	_, err = s.Pods("default").Patch(t.Context(), "a", types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "ephemeralcontainers")
+	wantError(t, err, apierrors.IsInvalid, "spec.ephemeralContainers[0].targetContainerName: Not found")
+}
+
 func TestPodStatusPatchDoesNotCreate(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

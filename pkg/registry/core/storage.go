@@ -131,6 +131,7 @@ func newStorage(c Config) (_ map[string]rest.Storage, err error) {
 	}
 	storage["pods"] = pods.Pod
 	storage["pods/status"] = pods.Status
+	storage["pods/ephemeralcontainers"] = pods.EphemeralContainers
 	storage["pods/log"] = pods.Log
 	storage["pods/eviction"] = pods.Eviction
 	storage["pods/binding"] = pods.Binding

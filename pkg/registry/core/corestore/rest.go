@@ -99,7 +99,7 @@ func (r *UpdateREST) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	return r.store.GetResetFields()
 }
 
-// StatusREST serves a subresource that can be read, put and patched: /status.
+// StatusREST serves a subresource that can be read, put and patched: /status, and others that stand for a part of the object.
 type StatusREST struct {
 	UpdateREST
 }

@@ -33,6 +33,8 @@ type Storage struct {
 	Pod *corestore.REST
 	// Status serves /pods/NAME/status.
 	Status *corestore.StatusREST
+	// EphemeralContainers serves /pods/NAME/ephemeralcontainers, the one way to add such containers.
+	EphemeralContainers *corestore.StatusREST
 	// Log serves /pods/NAME/log.
 	Log *LogREST
 	// Eviction serves /pods/NAME/eviction.
@@ -67,11 +69,12 @@ func NewStorage(getter generic.RESTOptionsGetter, logs Logs) (Storage, error) {
 	}
 	statusStore := corestore.WithUpdate(store, upstream.StatusStrategy)
 	return Storage{
-		Pod:      corestore.NewREST(store, []string{"po"}, []string{"all"}),
-		Status:   corestore.NewStatusREST(statusStore),
-		Log:      &LogREST{pods: store, logs: logs},
-		Eviction: &EvictionREST{pods: statusStore},
-		Binding:  &BindingREST{store: store},
+		Pod:                 corestore.NewREST(store, []string{"po"}, []string{"all"}),
+		Status:              corestore.NewStatusREST(statusStore),
+		EphemeralContainers: corestore.NewStatusREST(corestore.WithUpdate(store, upstream.EphemeralContainersStrategy)),
+		Log:                 &LogREST{pods: store, logs: logs},
+		Eviction:            &EvictionREST{pods: statusStore},
+		Binding:             &BindingREST{store: store},
 
 		Exec:        newExecREST(store, logs.Kubelets),
 		Attach:      newAttachREST(store, logs.Kubelets),
