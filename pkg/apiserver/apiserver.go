@@ -77,7 +77,7 @@ func NewConfig() *Config {
 	withOpenAPI(&generic.Config)
 	generic.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		api = utf8only.Filter(quantities.Filter(api, Scheme, Codecs, c.MaxRequestBodyBytes))
-		return genericapiserver.DefaultBuildHandlerChain(api, c)
+		return buildHandlerChain(api, c)
 	}
 	return &Config{Generic: generic, transport: inprocess.New()}
 }
@@ -186,7 +186,7 @@ func guard(groups ...*genericapiserver.APIGroupInfo) {
 }
 
 // LoopbackClient returns the client configuration of our own controllers: without a connection, in protobuf, and with no rate limit against ourselves. The server
-// knows them by the token of Generic.LoopbackClientConfig, which must be set by now. Every part of the process gets its client from here, so that the way it reaches
+// knows them by the way that they come. Generic.LoopbackClientConfig must be set by now. Every part of the process gets its client from here, so that the way it reaches
 // the API can change in one place.
 func (c *Config) LoopbackClient(userAgent string) *restclient.Config {
 	config := restclient.CopyConfig(c.Generic.LoopbackClientConfig)

@@ -14,8 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package inprocess has clients reach the API server of their own process without a connection: the request is handed to the server's handler chain, with
-// its authentication, authorization and limits, and the answer is handed back. What it saves is encryption, framing and system calls at both ends.
+// Package inprocess has clients reach the API server of their own process without a connection: the request is handed to the server's handlers,
+// and the answer is handed back. What it saves is encryption, framing and system calls at both ends.
 package inprocess
 
 import (
@@ -54,8 +54,16 @@ var _ http.RoundTripper = &Transport{}
 // New returns a Transport whose requests wait for Serve.
 func New() *Transport {
 	t := &Transport{serving: make(chan struct{})}
-	t.life, t.end = context.WithCancelCause(context.Background())
+	t.life, t.end = context.WithCancelCause(context.WithValue(context.Background(), receivedKey{}, true))
 	return t
+}
+
+// receivedKey is the key of a value in the context of every request that came through a Transport.
+type receivedKey struct{}
+
+// Received tells whether a request came through a Transport, so from a client of this process.
+func Received(request *http.Request) bool {
+	return request.Context().Value(receivedKey{}) != nil
 }
 
 // Serve has a handler answer the requests. It is called once.

@@ -152,6 +152,16 @@ func TestAsOverHTTP2(t *testing.T) {
 	}
 }
 
+func TestReceived(t *testing.T) {
+	client, _ := newClient(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, Received(r)) })
+	if got := show(t, client, newRequest(t, t.Context(), "GET", "")); got.Body != "true" {
+		t.Errorf("a request of this process: received %q", got.Body)
+	}
+	if Received(newRequest(t, t.Context(), "GET", "")) {
+		t.Error("a request that is not sent yet counts as received")
+	}
+}
+
 func TestRequestsWaitForTheServer(t *testing.T) {
 	transport := New()
 	t.Cleanup(transport.Close)
