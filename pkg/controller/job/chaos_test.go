@@ -35,7 +35,7 @@ import (
 var chaosRuns = flag.Int("chaos-runs", 12, "how many seeds TestChaos runs")
 
 // TestChaos runs Jobs while requests are refused, answers are lost, the watches of Jobs and of Pods stall, go on for some events and are torn, each for itself,
-// users delete Pods, suspend and resume the Job, and the controller is restarted, all at random. At the end each Pod is counted once, and the checks of the fake API held all the time.
+// users delete Pods, suspend, resume and scale the Job, and the controller is restarted, all at random. At the end each Pod is counted once, and the checks of the fake API held all the time.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	for seed := range *chaosRuns {
@@ -78,10 +78,11 @@ func runChaos(t *testing.T, random *rand.Rand) {
 	}
 	completions := int32(5 + random.IntN(20))
 	parallelism := int32(1 + random.IntN(8))
-	// Suspended so, a Job loses nothing: where suspending deletes Pods, one that succeeds meanwhile is not counted.
-	keep := func(job *batchv1.Job) { job.Spec.SuspendPolicy = new(batchv1.SuspendKeepPods) }
+	suspension := []batchv1.SuspendPolicy{batchv1.SuspendKeepPods, batchv1.SuspendDeletePods}[random.IntN(2)]
 	replacement := []batchv1.PodReplacementPolicy{batchv1.TerminatingOrFailed, batchv1.Failed}[random.IntN(2)]
-	c.create(newJob(sized(parallelism, completions), backoffLimit(1000), mode, keep, func(job *batchv1.Job) { job.Spec.PodReplacementPolicy = &replacement }))
+	c.create(newJob(sized(parallelism, completions), backoffLimit(1000), mode, func(job *batchv1.Job) {
+		job.Spec.PodReplacementPolicy, job.Spec.SuspendPolicy = &replacement, &suspension
+	}))
 	c.api.toss(randomFaults(rand.New(rand.NewPCG(random.Uint64(), 0))))
 	c.stop = c.start()
 
@@ -129,7 +130,13 @@ func (c *chaos) disturb(round int) {
 		}
 	case 9:
 		if round < chaoticRounds && c.random.IntN(4) == 0 && !finished(c.job()) {
-			c.change(func(job *batchv1.Job) { job.Spec.Suspend = new(!*job.Spec.Suspend) })
+			c.change(func(job *batchv1.Job) {
+				if c.random.IntN(2) == 0 {
+					job.Spec.Suspend = new(!*job.Spec.Suspend)
+				} else {
+					job.Spec.Parallelism = new(int32(1 + c.random.IntN(8)))
+				}
+			})
 		}
 	case 8:
 		if c.random.IntN(4) == 0 {
@@ -156,13 +163,15 @@ func (c *chaos) moveOn(pod *corev1.Pod) {
 			c.deleted.Insert(pod.UID)
 		}
 	case pod.Status.Phase == corev1.PodPending:
-		c.run(pod)
+		c.api.changeTracked(pod, running)
 	case c.failed < 4 && c.random.IntN(5) == 0:
-		c.failed++
-		c.end(pod, 1)
+		if c.api.changeTracked(pod, c.ending(1)) {
+			c.failed++
+		}
 	default:
-		c.succeeded++
-		c.end(pod, 0)
+		if c.api.changeTracked(pod, c.ending(0)) {
+			c.succeeded++
+		}
 	}
 }
 

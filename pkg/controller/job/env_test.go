@@ -266,11 +266,14 @@ func (e *env) activePods() []*corev1.Pod {
 
 // run makes the Pod run.
 func (e *env) run(pod *corev1.Pod) {
-	e.setPod(pod, func(pod *corev1.Pod) {
-		pod.Spec.NodeName = "node"
-		pod.Status.Phase = corev1.PodRunning
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-	})
+	e.setPod(pod, running)
+}
+
+// running is how a Pod changes that runs and is ready.
+func running(pod *corev1.Pod) {
+	pod.Spec.NodeName = "node"
+	pod.Status.Phase = corev1.PodRunning
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 }
 
 // end makes the Pod end with the exit code.
@@ -284,7 +287,12 @@ func (e *env) end(pod *corev1.Pod, exitCode int32) {
 // endIfThere makes the Pod end with the exit code. It returns false where the Pod is gone.
 func (e *env) endIfThere(pod *corev1.Pod, exitCode int32) bool {
 	e.t.Helper()
-	return e.changePod(pod, func(pod *corev1.Pod) {
+	return e.changePod(pod, e.ending(exitCode))
+}
+
+// ending is how a Pod changes that ends now with the exit code.
+func (e *env) ending(exitCode int32) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
 		pod.Spec.NodeName = "node"
 		pod.Status.Phase = corev1.PodSucceeded
 		if exitCode != 0 {
@@ -297,7 +305,7 @@ func (e *env) endIfThere(pod *corev1.Pod, exitCode int32) bool {
 				ExitCode: exitCode, FinishedAt: metav1.NewTime(e.clock.Now()),
 			}},
 		}}
-	})
+	}
 }
 
 func (e *env) setPod(pod *corev1.Pod, f func(*corev1.Pod)) {

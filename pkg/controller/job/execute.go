@@ -110,16 +110,10 @@ func (e executor) deleteAll(ctx context.Context, deletions []plan.Deletion, outc
 	return firstErrors(errs)
 }
 
-func (e executor) deleteOne(ctx context.Context, d plan.Deletion, done *deletion) error {
-	release := func() (err error) {
-		if done.after, err = e.removeFinalizers(ctx, d.Pod); err == nil {
-			done.released = true
-		}
-		return err
-	}
+func (e executor) deleteOne(ctx context.Context, d plan.Deletion, done *deletion) (err error) {
 	if d.Finalizer == plan.ReleaseFirst {
-		if err := release(); err != nil {
-			return err
+		if done.after, done.released, err = e.giveUp(ctx, d.Pod); err != nil || !done.released {
+			return err // or else its end is about to be seen, and counted
 		}
 	}
 	existed, err := e.deletePod(ctx, d.Pod)
@@ -133,7 +127,10 @@ func (e executor) deleteOne(ctx context.Context, d plan.Deletion, done *deletion
 		klog.FromContext(ctx).V(2).Info("Deleted Pod", "pod", klog.KObj(d.Pod))
 	}
 	if d.Finalizer == plan.ReleaseAfter {
-		return release()
+		if done.after, err = e.removeFinalizers(ctx, d.Pod); err != nil {
+			return err
+		}
+		done.released = true
 	}
 	return nil
 }
@@ -161,7 +158,7 @@ func (e executor) createBatch(ctx context.Context, pods []*corev1.Pod) (int, err
 	now := e.clock.Now()
 	names := make([]string, len(pods))
 	for i, pod := range pods {
-		names[i] = e.state.names.next(pod.GenerateName, now, e.knows)
+		names[i] = e.state.names.next(pod.GenerateName, now)
 	}
 	created := make([]*corev1.Pod, len(pods))
 	errs := inParallel(len(pods), func(i int) (err error) {

@@ -137,24 +137,29 @@ func TestReached(t *testing.T) {
 func TestPodNames(t *testing.T) {
 	t.Parallel()
 	var names podNames
-	unknown := func(string) bool { return false }
 	long := strings.Repeat("x", 80) + "-"
-	if name := names.next(long, epoch, unknown); len(name) != 63 {
+	if name := names.next(long, epoch); len(name) != 63 {
 		t.Errorf("name of %d characters, want 63", len(name))
 	}
 	names.doubt("work-1-", "work-1-aaaaa", epoch)
-	if name := names.next("work-2-", epoch, unknown); name == "work-1-aaaaa" {
+	if name := names.next("work-2-", epoch); name == "work-1-aaaaa" {
 		t.Error("an index gets the name in doubt of another")
 	}
-	if name := names.next("work-1-", epoch.Add(time.Minute), unknown); name != "work-1-aaaaa" {
+	if name := names.next("work-1-", epoch.Add(time.Minute)); name != "work-1-aaaaa" {
 		t.Errorf("name %s, want the one in doubt", name)
 	}
-	if name := names.next("work-1-", epoch.Add(time.Minute), unknown); name == "work-1-aaaaa" {
+	if name := names.next("work-1-", epoch.Add(time.Minute)); name == "work-1-aaaaa" {
 		t.Error("the name in doubt is given out twice")
 	}
 	names.doubt("work-1-", "work-1-bbbbb", epoch)
-	if name := names.next("work-1-", epoch.Add(nameDoubtPeriod), unknown); name == "work-1-bbbbb" {
+	if name := names.next("work-1-", epoch.Add(nameDoubtPeriod)); name == "work-1-bbbbb" {
 		t.Error("the name is in doubt for ever")
+	}
+	names.doubt("work-1-", "work-1-ccccc", epoch)
+	names.doubt("work-1-", "work-1-ddddd", epoch)
+	names.seen([]*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "work-1-ccccc"}}})
+	if name := names.next("work-1-", epoch); name != "work-1-ddddd" {
+		t.Errorf("name %s, want the one that is still in doubt", name)
 	}
 	if len(names.inDoubt) != 0 {
 		t.Errorf("names are kept: %v", names.inDoubt)

@@ -99,11 +99,14 @@ func newFakeAPI(c clock.PassiveClock) *fakeAPI {
 	return api
 }
 
-// removedPods are the Pods that were removed so far.
+// removedPods are the Pods that were removed so far, but for those whose name another has now.
 func (a *fakeAPI) removedPods() []runtime.Object {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.removed)
+	return slices.DeleteFunc(slices.Clone(a.removed), func(obj runtime.Object) bool {
+		pod := obj.(*corev1.Pod)
+		return a.podNamed(pod.Namespace, pod.Name) != nil
+	})
 }
 
 // fail makes the next requests of the kind fail with err.

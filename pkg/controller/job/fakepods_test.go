@@ -95,6 +95,18 @@ func (a *fakeAPI) deleteAsUser(namespace, name string) bool {
 	return pod != nil && a.deletePod(pod) == nil
 }
 
+// changeTracked changes the Pod unless it is being deleted or has been given up. It returns false where it is.
+func (a *fakeAPI) changeTracked(pod *corev1.Pod, change func(*corev1.Pod)) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.podNamed(pod.Namespace, pod.Name)
+	if now == nil || now.DeletionTimestamp != nil || len(now.Finalizers) == 0 {
+		return false
+	}
+	change(now)
+	return a.storePod(now) == nil
+}
+
 // storePod updates the Pod, or removes it where it is being deleted and nothing holds it any more. One that is removed keeps the version that it
 // had, as in the answers of a real API server (TestAnswerToTheRemovalOfTheLastFinalizer of test/integration/jobcontroller).
 func (a *fakeAPI) storePod(pod *corev1.Pod) error {
@@ -132,6 +144,9 @@ func (a *fakeAPI) patchedPod(action clienttesting.PatchActionImpl) (*corev1.Pod,
 	after := &corev1.Pod{}
 	if err := json.Unmarshal(patched, after); err != nil {
 		return nil, err
+	}
+	if after.ResourceVersion != before.ResourceVersion {
+		return nil, apierrors.NewConflict(podsResource.GroupResource(), before.Name, fmt.Errorf("version %s is not %s", after.ResourceVersion, before.ResourceVersion))
 	}
 	if after.UID != before.UID {
 		return nil, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Pod").GroupKind(), before.Name,

@@ -66,6 +66,7 @@ func (c *Controller) observe(ctx context.Context, job *batchv1.Job, state *jobSt
 	if err != nil {
 		return plan.Input{}, err
 	}
+	state.names.seen(pods)
 	if !observed {
 		// An event of the awaited Pods makes the Job sync at once. The delayed sync is for a watch that broke, and began anew
 		// after one of them had gone: it tells nothing of that Pod.

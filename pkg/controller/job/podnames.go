@@ -17,9 +17,12 @@ limitations under the License.
 package job
 
 import (
+	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 const (
@@ -48,19 +51,33 @@ type doubtfulName struct {
 	at   time.Time
 }
 
-// next returns the name to create a Pod with: one in doubt, or a new one. The name of a Pod that is known is in doubt no longer. It must not be
-// tried: it would prove to be taken, and a new name be chosen, while a Pod that is not known yet waits under the next name in doubt.
-func (n *podNames) next(generateName string, now time.Time, known func(name string) bool) string {
+// next returns the name to create a Pod with: one in doubt, or a new one.
+func (n *podNames) next(generateName string, now time.Time) string {
 	doubts := n.inDoubt[generateName]
 	for len(doubts) > 0 {
 		first := doubts[0]
 		doubts = doubts[1:]
 		n.set(generateName, doubts)
-		if now.Sub(first.at) < nameDoubtPeriod && !known(first.name) {
+		if now.Sub(first.at) < nameDoubtPeriod {
 			return first.name
 		}
 	}
 	return newPodName(generateName)
+}
+
+// seen ends the doubt about the names of Pods that are known. Such a name must not be tried: it would prove to be taken, and a new name be chosen,
+// while a Pod that is not known yet waits under the next name in doubt; or, where the Pod is gone by then, another would get its name.
+func (n *podNames) seen(pods []*corev1.Pod) {
+	if len(n.inDoubt) == 0 {
+		return
+	}
+	known := sets.New[string]()
+	for _, pod := range pods {
+		known.Insert(pod.Name)
+	}
+	for generateName, doubts := range n.inDoubt {
+		n.set(generateName, slices.DeleteFunc(doubts, func(doubt doubtfulName) bool { return known.Has(doubt.name) }))
+	}
 }
 
 // doubt notes that the creation of a Pod of the name failed, or seemed to.

@@ -36,6 +36,7 @@ type podPatch struct {
 
 type podPatchMeta struct {
 	UID              types.UID         `json:"uid"`
+	ResourceVersion  string            `json:"resourceVersion,omitempty"`
 	Labels           map[string]string `json:"labels,omitempty"`
 	OwnerReferences  []any             `json:"ownerReferences,omitempty"`
 	Finalizers       []string          `json:"finalizers,omitempty"`
@@ -55,6 +56,15 @@ func (id Identity) removeFinalizersPatch(pod *corev1.Pod) ([]byte, error) {
 		return nil, nil
 	}
 	return encodePatch(podPatchMeta{UID: pod.UID, DeleteFinalizers: ours})
+}
+
+// giveUpPatch is removeFinalizersPatch for the Pod as it is known: the API refuses it for one that has changed since.
+func (id Identity) giveUpPatch(pod *corev1.Pod) ([]byte, error) {
+	ours := id.OwnFinalizers(pod.Finalizers)
+	if len(ours) == 0 {
+		return nil, nil
+	}
+	return encodePatch(podPatchMeta{UID: pod.UID, ResourceVersion: pod.ResourceVersion, DeleteFinalizers: ours})
 }
 
 // adoptPatch makes the Job the controller of the Pod, gives it our label and has it tracked.

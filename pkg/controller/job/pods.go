@@ -73,6 +73,40 @@ func (c *Controller) removeFinalizers(ctx context.Context, pod *corev1.Pod) (*co
 	return after, nil
 }
 
+// maxGiveUpAttempts is how often a Pod is looked at again that changes under the eyes of who gives it up.
+const maxGiveUpAttempts = 4
+
+// giveUp takes our finalizers off a Pod that is to be deleted without being counted. It returns the Pod as it is then, nil where it is gone;
+// and false where the Pod turns out to have ended, which the cache does not show yet: that is a result to be counted, so the finalizers stay.
+func (c *Controller) giveUp(ctx context.Context, pod *corev1.Pod) (after *corev1.Pod, given bool, err error) {
+	for attempt := 1; ; attempt++ {
+		patch, err := c.config.Identity.giveUpPatch(pod)
+		if err != nil {
+			return nil, false, err
+		}
+		if patch == nil {
+			return pod, true, nil
+		}
+		after, err := c.patchPod(ctx, pod, patch)
+		if err == nil {
+			return after, true, nil
+		}
+		if !apierrors.IsConflict(err) || attempt == maxGiveUpAttempts {
+			return nil, false, fmt.Errorf("removing the tracking finalizer of Pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		}
+		now, err := c.config.PodClient.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err), err == nil && now.UID != pod.UID:
+			return nil, true, nil
+		case err != nil:
+			return nil, false, fmt.Errorf("looking up Pod %s/%s, which has changed: %w", pod.Namespace, pod.Name, err)
+		case ended(now):
+			return nil, false, nil
+		}
+		pod = now
+	}
+}
+
 // deletePod deletes the Pod, with its own grace period. It returns false, and no error, where the Pod was gone already.
 func (c *Controller) deletePod(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	err := c.config.PodClient.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{

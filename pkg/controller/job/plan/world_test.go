@@ -328,6 +328,9 @@ func (w *world) carryOut(p Plan, o *Outcome, f faults) bool {
 	}
 	for _, deletion := range p.Delete {
 		uid := deletion.Pod.UID
+		if pod, exists := w.pods[uid]; exists && deletion.Finalizer == ReleaseFirst && hasEnded(pod) && len(pod.Finalizers) > 0 {
+			continue // the shell does not give up a Pod that has changed, and sees that this one has ended
+		}
 		w.ledger.stopped.Insert(uid)
 		if deletion.Finalizer == ReleaseFirst && !release(uid) {
 			continue
