@@ -67,6 +67,11 @@ func (e Etcd) LineageKey() string {
 	return path.Join(e.prefix(), "jobserver.dev", "lineage")
 }
 
+// SightingsPrefix is what the keys of what is known of the namespaces of Jobs begin with.
+func (e Etcd) SightingsPrefix() string {
+	return path.Join(e.prefix(), "jobserver.dev", "namespaces") + "/"
+}
+
 // JobsPrefix is what the keys of all Jobs begin with.
 func (e Etcd) JobsPrefix() string {
 	return path.Join(e.prefix(), "jobs") + "/"

@@ -46,6 +46,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/stage"
 	"github.com/jobserver-dev/jobserver/pkg/controller/job"
+	"github.com/jobserver-dev/jobserver/pkg/controller/vanishednamespace"
 	"github.com/jobserver-dev/jobserver/pkg/datadir"
 )
 
@@ -302,7 +303,7 @@ func newLineage(options Options, cluster *host, store *backend.Backend) (*lineag
 		return nil, err
 	}
 	return lineage.NewKeeper(lineage.Config{
-		Etcd: store.Client, Key: store.Store.LineageKey(), JobsPrefix: store.Store.JobsPrefix(), Decode: apiserver.DecodeStored,
+		Etcd: store.Client, Key: store.Store.LineageKey(), JobsPrefix: store.Store.JobsPrefix(), SightingsPrefix: store.Store.SightingsPrefix(), Decode: apiserver.DecodeStored,
 		Cluster: hostClient, Namespace: options.Service.Namespace, Name: options.Service.Name + "-storage",
 	})
 }
@@ -313,11 +314,19 @@ func (s *Server) newManager(own *apiserver.Config, options Options, cluster *hos
 	if err != nil {
 		return nil, err
 	}
+	store := s.backend.Store
+	memory, err := vanishednamespace.NewMemory(vanishednamespace.MemoryConfig{
+		Etcd: s.backend.Client, Prefix: store.SightingsPrefix(), JobsPrefix: store.JobsPrefix(), MarkKey: store.LineageKey(), Decode: apiserver.DecodeStored,
+	})
+	if err != nil {
+		return nil, err
+	}
 	config := controllers.Config{
 		Names:      options.controllerNames(),
 		JobClient:  own.LoopbackClient,
 		HostClient: cluster.client,
 		Identity:   job.OwnIdentity(),
+		Memory:     memory,
 		Job:        options.Job,
 		Cleaning:   options.Cleaning,
 	}

@@ -87,6 +87,8 @@ type Config struct {
 	// HostQPS and HostBurst limit the requests of each controller to what HostClient leads to, as in client-go; 0: as HostClient has it.
 	HostQPS   float32
 	HostBurst int
+	// Memory knows the namespaces of Jobs. Required for the vanished-namespace controller.
+	Memory *vanishednamespace.Memory
 	// Job tunes the Job controller, Cleaning the others.
 	Job      JobOptions
 	Cleaning CleaningOptions
@@ -129,6 +131,7 @@ func newSet(ctx context.Context, config Config, wrap transport.WrapperFunc) (*se
 			return nil, fmt.Errorf("make %s: %w", name, err)
 		}
 	}
+	s.letSweepFirst()
 	return s, nil
 }
 
@@ -280,6 +283,7 @@ func (b *builder) vanishedNamespace(context.Context) (controller, error) {
 		Jobs:       jobClient.BatchV1(),
 		Informer:   b.jobs.Batch().V1().Jobs(),
 		Namespaces: hostClient.CoreV1(),
+		Memory:     b.Memory,
 	})
 }
 

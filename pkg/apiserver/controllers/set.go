@@ -20,8 +20,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/jobserver-dev/jobserver/pkg/controller/vanishednamespace"
 )
 
 // controller is what the packages below pkg/controller make.
@@ -36,6 +39,34 @@ type controller interface {
 type set struct {
 	byName      map[string]controller
 	startCaches func(context.Context)
+}
+
+// sweepPatience is for how long Jobs wait for the first look at their namespaces: the cluster may be away.
+const sweepPatience = 10 * time.Second
+
+// letSweepFirst has the Job controller wait until Jobs of earlier namespaces are gone: they would run in those that have their names now.
+func (s *set) letSweepFirst() {
+	sweeper, sweeps := s.byName[VanishedNamespace].(*vanishednamespace.Controller)
+	if jobs, runs := s.byName[Job]; sweeps && runs {
+		s.byName[Job] = afterwards{controller: jobs, begin: sweeper.Swept()}
+	}
+}
+
+// afterwards is a controller that waits before it runs.
+type afterwards struct {
+	controller
+	begin <-chan struct{}
+}
+
+// Run implements controller.
+func (a afterwards) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.begin:
+	case <-time.After(sweepPatience):
+	}
+	return a.controller.Run(ctx)
 }
 
 // run blocks until ctx ends and all have come to rest. Where one ends by itself, all do, which is an error. The caches end after the

@@ -19,12 +19,16 @@ package vanishednamespace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
@@ -32,35 +36,46 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	batchv1 "github.com/jobserver-dev/jobserver/pkg/apis/batch/v1"
+	"github.com/jobserver-dev/jobserver/pkg/etcd"
 	jobsfake "github.com/jobserver-dev/jobserver/pkg/generated/clientset/versioned/fake"
 	batchinformers "github.com/jobserver-dev/jobserver/pkg/generated/informers/externalversions"
+)
+
+const (
+	prefix     = "/registry/jobserver.dev/namespaces/"
+	jobsPrefix = "/registry/jobs/"
+	markKey    = "/registry/jobserver.dev/lineage"
 )
 
 // env is a cluster, and a server with Jobs.
 type env struct {
 	cluster    *fake.Clientset
 	jobs       *jobsfake.Clientset
+	etcd       *clientv3.Client
 	clock      *clocktesting.FakeClock
 	controller *Controller
 }
 
+// newEnv makes one with namespaces, and a Job in each namespace of jobs.
 func newEnv(t *testing.T, namespaces []string, jobs ...string) *env {
 	t.Helper()
-	e := &env{cluster: fake.NewClientset(), jobs: jobsfake.NewSimpleClientset(), clock: clocktesting.NewFakeClock(time.Now())}
+	e := &env{cluster: fake.NewClientset(), jobs: jobsfake.NewSimpleClientset(), etcd: startEtcd(t), clock: clocktesting.NewFakeClock(time.Now())}
+	e.put(t, markKey, "mark")
 	for _, name := range namespaces {
-		if _, err := e.cluster.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		e.namespace(t, name, name)
 	}
 	for _, namespace := range jobs {
-		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "job", UID: types.UID(namespace)}}
-		if _, err := e.jobs.BatchV1().Jobs(namespace).Create(t.Context(), job, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		e.job(t, namespace, "job", namespace)
 	}
 	factory := batchinformers.NewSharedInformerFactory(e.jobs, 0)
-	var err error
-	e.controller, err = New(Config{Jobs: e.jobs.BatchV1(), Informer: factory.Batch().V1().Jobs(), Namespaces: e.cluster.CoreV1(), Clock: e.clock})
+	memory, err := NewMemory(MemoryConfig{
+		Etcd: e.etcd, Prefix: prefix, JobsPrefix: jobsPrefix, MarkKey: markKey,
+		Decode: func(value []byte) (metav1.Object, error) { return &metav1.ObjectMeta{UID: types.UID(value)}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.controller, err = New(Config{Jobs: e.jobs.BatchV1(), Informer: factory.Batch().V1().Jobs(), Namespaces: e.cluster.CoreV1(), Memory: memory, Clock: e.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +87,67 @@ func newEnv(t *testing.T, namespaces []string, jobs ...string) *env {
 		factory.Shutdown()
 	})
 	return e
+}
+
+func startEtcd(t *testing.T) *clientv3.Client {
+	t.Helper()
+	server, err := etcd.Start(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(client.Close(), server.Stop()); err != nil {
+			t.Error(err)
+		}
+	})
+	return client
+}
+
+// put writes to etcd and returns the revision.
+func (e *env) put(t *testing.T, key, value string) int64 {
+	t.Helper()
+	response, err := e.etcd.Put(t.Context(), key, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.Header.Revision
+}
+
+// namespace makes a namespace, in place of one of that name.
+func (e *env) namespace(t *testing.T, name, uid string) {
+	t.Helper()
+	if err := e.cluster.CoreV1().Namespaces().Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(uid)}}
+	if _, err := e.cluster.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// job makes a Job, as it is stored and as it is served.
+func (e *env) job(t *testing.T, namespace, name, uid string) {
+	t.Helper()
+	revision := e.put(t, jobsPrefix+namespace+"/"+name, uid)
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(uid), ResourceVersion: fmt.Sprint(revision)}}
+	if _, err := e.jobs.BatchV1().Jobs(namespace).Create(t.Context(), job, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if e.controller == nil {
+		return
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if seen, err := e.controller.lister.Jobs(namespace).Get(name); err == nil && seen.UID == job.UID {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the cache does not see the Job")
+		}
+	}
 }
 
 // left are the namespaces that have a Job.
@@ -171,4 +247,55 @@ func (e *env) await(t *testing.T, want []string) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// awaitCache waits until the cache has as many Jobs.
+func (e *env) awaitCache(t *testing.T, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		jobs, err := e.controller.lister.List(labels.Everything())
+		if err == nil && len(jobs) == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the cache has %d Jobs, want %d", len(jobs), want)
+		}
+	}
+}
+
+// TestNotes: a Job in a namespace that nothing is known of is noted soon, without the sweep that is due later.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, []string{"here"})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- e.controller.Run(ctx) }()
+	<-e.controller.Swept()
+	e.job(t, "here", "job", "new")
+	for deadline := time.Now().Add(time.Minute); e.remembered(t, "here") != "here"; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the namespace is not noted")
+		}
+		if e.clock.HasWaiters() {
+			e.clock.Step(notePeriod)
+		}
+	}
+	if lists := e.lists(); lists > 2 {
+		t.Errorf("namespaces were listed %d times", lists)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// lists is how often the cluster was asked for all its namespaces.
+func (e *env) lists() int {
+	count := 0
+	for _, action := range e.cluster.Actions() {
+		if action.GetVerb() == "list" {
+			count++
+		}
+	}
+	return count
 }

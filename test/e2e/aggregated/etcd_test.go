@@ -17,6 +17,8 @@ limitations under the License.
 package aggregated
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -95,6 +97,27 @@ func (e *etcdMembers) kill(t *testing.T, i int) {
 	if err := e.members[i].Kill(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// get is what etcd has at a key; empty where that is nothing.
+func (e *etcdMembers) get(t *testing.T, key string) string {
+	t.Helper()
+	request := fmt.Sprintf(`{"key": %q}`, base64.StdEncoding.EncodeToString([]byte(key)))
+	response, err := http.Post(e.clients[0]+"/v3/kv/range", "application/json", strings.NewReader(request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var found struct {
+		Kvs []struct{ Value []byte }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&found); err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Kvs) == 0 {
+		return ""
+	}
+	return string(found.Kvs[0].Value)
 }
 
 func (e *etcdMembers) waitHealthy(t *testing.T, i int) {

@@ -61,6 +61,8 @@ type Config struct {
 	// Etcd is where the Jobs are, Key the key of the mark in it, and JobsPrefix that of the Jobs.
 	Etcd            *clientv3.Client
 	Key, JobsPrefix string
+	// SightingsPrefix is what the keys of what is known of the namespaces of Jobs begin with.
+	SightingsPrefix string
 	// Decode reads a Job as it is stored.
 	Decode func([]byte) (metav1.Object, error)
 	// Cluster is the cluster, Namespace and Name are those of the ConfigMap in it.
@@ -82,8 +84,8 @@ type Keeper struct {
 
 // NewKeeper returns a Keeper.
 func NewKeeper(config Config) (*Keeper, error) {
-	if config.Etcd == nil || config.Key == "" || config.JobsPrefix == "" || config.Decode == nil || config.Cluster == nil || config.Namespace == "" || config.Name == "" {
-		return nil, errors.New("lineage: Etcd, Key, JobsPrefix, Decode, Cluster, Namespace and Name are required")
+	if config.Etcd == nil || config.Key == "" || config.JobsPrefix == "" || config.SightingsPrefix == "" || config.Decode == nil || config.Cluster == nil || config.Namespace == "" || config.Name == "" {
+		return nil, errors.New("lineage: Etcd, Key, JobsPrefix, SightingsPrefix, Decode, Cluster, Namespace and Name are required")
 	}
 	if config.Clock == nil {
 		config.Clock = clock.RealClock{}
@@ -131,6 +133,12 @@ func (k *Keeper) Check(ctx context.Context) error {
 	}
 	judged := judge(found.mark, inCluster, cluster)
 	switch {
+	case judged.refused == "" && found.mark != nil && inCluster == nil:
+		// Nobody can tell whether it was restored.
+		if _, err := k.config.Etcd.Do(ctx, k.forgetSightings()); err != nil {
+			return fmt.Errorf("forget the namespaces of Jobs: %w", err)
+		}
+		return k.publish(ctx, *found.mark)
 	case judged.refused == "" && found.mark != nil:
 		return k.publish(ctx, *found.mark)
 	case judged.refused == "":
@@ -182,10 +190,15 @@ func (k *Keeper) accept(ctx context.Context, found stored, inCluster *Mark) erro
 		accepted.Generation = max(accepted.Generation, inCluster.Generation)
 	}
 	accepted.Generation++
-	if err := k.writeEtcd(ctx, accepted, found.modified); err != nil {
+	if err := k.writeEtcd(ctx, accepted, found.modified, k.forgetSightings()); err != nil {
 		return err
 	}
 	return k.publish(ctx, accepted)
+}
+
+// forgetSightings lets all Jobs be those of the namespaces that there are: who restores Jobs wants them in these, which may have been made again since.
+func (k *Keeper) forgetSightings() clientv3.Op {
+	return clientv3.OpDelete(k.config.SightingsPrefix, clientv3.WithPrefix())
 }
 
 func (k *Keeper) clusterUID(ctx context.Context) (string, error) {

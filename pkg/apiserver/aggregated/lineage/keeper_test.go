@@ -40,6 +40,7 @@ import (
 const (
 	key       = "/registry/jobserver.dev/lineage"
 	jobs      = "/registry/jobs/"
+	sightings = "/registry/jobserver.dev/namespaces/"
 	configMap = "jobserver-storage"
 	namespace = "jobserver-system"
 )
@@ -75,7 +76,7 @@ func newEnv(t *testing.T) *env {
 func (e *env) keeper(t *testing.T) *Keeper {
 	t.Helper()
 	k, err := NewKeeper(Config{
-		Etcd: e.etcd, Key: key, JobsPrefix: jobs, Cluster: e.cluster, Namespace: namespace, Name: configMap, Clock: e.clock,
+		Etcd: e.etcd, Key: key, JobsPrefix: jobs, SightingsPrefix: sightings, Cluster: e.cluster, Namespace: namespace, Name: configMap, Clock: e.clock,
 		Decode: func(value []byte) (metav1.Object, error) { return &metav1.ObjectMeta{UID: types.UID(value)}, nil },
 	})
 	if err != nil {
@@ -224,6 +225,7 @@ func TestRefusedAndAccepted(t *testing.T) {
 			}
 			old, _ := e.marks(t)
 			e.put(t, jobs+"a", "a")
+			e.put(t, sightings+"default", "seen")
 			e.clock.SetTime(start.Add(time.Hour))
 			if err := k.raise(t.Context()); err != nil {
 				t.Fatal(err)
@@ -248,6 +250,9 @@ func TestRefusedAndAccepted(t *testing.T) {
 			if err := again.Check(t.Context()); !errors.As(err, &refused) {
 				t.Fatalf("another token: %v", err)
 			}
+			if e.sightings(t) != 1 {
+				t.Error("namespaces were forgotten although nobody accepted")
+			}
 			if owners := e.owners(t, "forgotten"); owners != 1 {
 				t.Fatalf("a Pod was released although nobody accepted: %d owners", owners)
 			}
@@ -258,6 +263,9 @@ func TestRefusedAndAccepted(t *testing.T) {
 			}
 			if known, forgotten := e.owners(t, "known"), e.owners(t, "forgotten"); known != 1 || forgotten != 0 {
 				t.Errorf("owners: %d of the Pod whose Job is there, %d of the other", known, forgotten)
+			}
+			if e.sightings(t) > 0 {
+				t.Error("Jobs that were accepted may be deleted with an earlier namespace")
 			}
 			inEtcd, inCluster := e.marks(t)
 			if *inEtcd != *inCluster || inEtcd.Cluster != "this-cluster" || inEtcd.Generation <= old.Generation {
@@ -271,6 +279,38 @@ func TestRefusedAndAccepted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sightings is of how many namespaces it is known who they were.
+func (e *env) sightings(t *testing.T) int64 {
+	t.Helper()
+	found, err := e.etcd.Get(t.Context(), sightings, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Count
+}
+
+// TestNextStart: what is known of namespaces is kept from one start to the next, unless nobody can tell whether the data was restored.
+func TestNextStart(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	check := func(want int64) {
+		t.Helper()
+		if err := e.keeper(t).Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.sightings(t); got != want {
+			t.Errorf("%d namespaces are known, want %d", got, want)
+		}
+	}
+	check(0)
+	e.put(t, sightings+"default", "seen")
+	check(1)
+	if err := e.cluster.CoreV1().ConfigMaps(namespace).Delete(t.Context(), configMap, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	check(0)
 }
 
 func (e *env) pod(t *testing.T, name string, owner types.UID) {

@@ -154,15 +154,15 @@ func (k *Keeper) get(ctx context.Context) (stored, error) {
 	return found, nil
 }
 
-// writeEtcd writes the mark, if the one there is still that of a revision.
-func (k *Keeper) writeEtcd(ctx context.Context, mark Mark, modified int64) error {
+// writeEtcd writes the mark, if the one there is still that of a revision, and does something else along with it.
+func (k *Keeper) writeEtcd(ctx context.Context, mark Mark, modified int64, along ...clientv3.Op) error {
 	encoded, err := mark.encode()
 	if err != nil {
 		return err
 	}
 	response, err := k.config.Etcd.Txn(ctx).
 		If(clientv3.Compare(clientv3.ModRevision(k.config.Key), "=", modified)).
-		Then(clientv3.OpPut(k.config.Key, encoded)).
+		Then(append(along, clientv3.OpPut(k.config.Key, encoded))...).
 		Commit()
 	if err != nil {
 		return fmt.Errorf("write the mark in etcd: %w", err)
