@@ -55,9 +55,6 @@ func Open(path string) (*Dir, error) {
 	return &Dir{path: path, lock: lock}, nil
 }
 
-// Path is the folder itself, absolute.
-func (d *Dir) Path() string { return d.path }
-
 // Etcd is where the embedded etcd keeps its data.
 func (d *Dir) Etcd() string { return filepath.Join(d.path, "etcd") }
 

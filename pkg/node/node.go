@@ -183,9 +183,6 @@ func (n *Node) Port() int {
 	return address.Port
 }
 
-// Agent is the node agent, for its readiness.
-func (n *Node) Agent() *nodeagent.Agent { return n.agent }
-
 // Run runs the node until ctx ends. It is called once.
 func (n *Node) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, n.close()) }()

@@ -35,19 +35,9 @@ var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: runtime.
 // KubeSchemeGroupVersion is the internal version of Kubernetes' group.
 var KubeSchemeGroupVersion = schema.GroupVersion{Group: KubeGroupName, Version: runtime.APIVersionInternal}
 
-// Kind returns the kind qualified by jobserver's own group.
-func Kind(kind string) schema.GroupKind {
-	return SchemeGroupVersion.WithKind(kind).GroupKind()
-}
-
 // Resource returns the resource qualified by jobserver's own group.
 func Resource(resource string) schema.GroupResource {
 	return SchemeGroupVersion.WithResource(resource).GroupResource()
-}
-
-// KubeResource returns the resource qualified by Kubernetes' group.
-func KubeResource(resource string) schema.GroupResource {
-	return KubeSchemeGroupVersion.WithResource(resource).GroupResource()
 }
 
 var (

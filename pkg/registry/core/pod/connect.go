@@ -41,73 +41,64 @@ var _ rest.Connecter = &ConnectREST{}
 // Kubelets speak SPDY. What newer clients speak, version 5 of the protocol over WebSockets and SPDY through WebSockets, is translated, as
 // kube-apiserver does.
 type ConnectREST struct {
-	pods     upstream.ResourceGetter
 	kubelets client.ConnectionInfoGetter
 	options  func() runtime.Object
 	// locate finds the kubelet's endpoint for options.
-	locate func(ctx context.Context, pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter, name string, options runtime.Object) (*url.URL, *client.ConnectionInfo, error)
+	locate func(ctx context.Context, name string, options runtime.Object) (*url.URL, *client.ConnectionInfo, error)
 	// translate wraps the handler that passes things on as they are.
 	translate func(handler http.Handler, location *url.URL, transport http.RoundTripper, options runtime.Object) http.Handler
 }
 
 // newExecREST serves pods/exec.
 func newExecREST(pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter) *ConnectREST {
-	return &ConnectREST{
-		pods: pods, kubelets: kubelets,
-		options: func() runtime.Object { return &core.PodExecOptions{} },
-		locate: func(ctx context.Context, pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter, name string, options runtime.Object) (*url.URL, *client.ConnectionInfo, error) {
-			opts, ok := options.(*core.PodExecOptions)
-			if !ok {
-				return nil, nil, wrongOptions(options)
-			}
-			return upstream.ExecLocation(ctx, pods, kubelets, name, opts)
-		},
-		translate: func(handler http.Handler, location *url.URL, transport http.RoundTripper, options runtime.Object) http.Handler {
-			opts := options.(*core.PodExecOptions) // locate saw to it
-			return translateStreams(handler, location, transport, translator.Options{Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr, Tty: opts.TTY})
-		},
-	}
+	return newConnectREST(pods, kubelets, upstream.ExecLocation,
+		func() *core.PodExecOptions { return &core.PodExecOptions{} },
+		func(handler http.Handler, location *url.URL, transport http.RoundTripper, options *core.PodExecOptions) http.Handler {
+			streams := translator.Options{Stdin: options.Stdin, Stdout: options.Stdout, Stderr: options.Stderr, Tty: options.TTY}
+			return translateStreams(handler, location, transport, streams)
+		})
 }
 
 // newAttachREST serves pods/attach.
 func newAttachREST(pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter) *ConnectREST {
-	return &ConnectREST{
-		pods: pods, kubelets: kubelets,
-		options: func() runtime.Object { return &core.PodAttachOptions{} },
-		locate: func(ctx context.Context, pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter, name string, options runtime.Object) (*url.URL, *client.ConnectionInfo, error) {
-			opts, ok := options.(*core.PodAttachOptions)
-			if !ok {
-				return nil, nil, wrongOptions(options)
-			}
-			return upstream.AttachLocation(ctx, pods, kubelets, name, opts)
-		},
-		translate: func(handler http.Handler, location *url.URL, transport http.RoundTripper, options runtime.Object) http.Handler {
-			opts := options.(*core.PodAttachOptions) // locate saw to it
-			return translateStreams(handler, location, transport, translator.Options{Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr, Tty: opts.TTY})
-		},
-	}
+	return newConnectREST(pods, kubelets, upstream.AttachLocation,
+		func() *core.PodAttachOptions { return &core.PodAttachOptions{} },
+		func(handler http.Handler, location *url.URL, transport http.RoundTripper, options *core.PodAttachOptions) http.Handler {
+			streams := translator.Options{Stdin: options.Stdin, Stdout: options.Stdout, Stderr: options.Stderr, Tty: options.TTY}
+			return translateStreams(handler, location, transport, streams)
+		})
 }
 
 // newPortForwardREST serves pods/portforward.
 func newPortForwardREST(pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter) *ConnectREST {
-	return &ConnectREST{
-		pods: pods, kubelets: kubelets,
-		options: func() runtime.Object { return &core.PodPortForwardOptions{} },
-		locate: func(ctx context.Context, pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter, name string, options runtime.Object) (*url.URL, *client.ConnectionInfo, error) {
-			opts, ok := options.(*core.PodPortForwardOptions)
-			if !ok {
-				return nil, nil, wrongOptions(options)
-			}
-			return upstream.PortForwardLocation(ctx, pods, kubelets, name, opts)
-		},
-		translate: func(handler http.Handler, _ *url.URL, _ http.RoundTripper, _ runtime.Object) http.Handler {
+	return newConnectREST(pods, kubelets, upstream.PortForwardLocation,
+		func() *core.PodPortForwardOptions { return &core.PodPortForwardOptions{} },
+		func(handler http.Handler, _ *url.URL, _ http.RoundTripper, _ *core.PodPortForwardOptions) http.Handler {
 			return translator.NewTranslatingHandler(handler, translator.NewTunnelingHandler(handler), wsstream.IsWebSocketRequestWithTunnelingProtocol)
-		},
-	}
+		})
 }
 
-func wrongOptions(options runtime.Object) error {
-	return fmt.Errorf("options of type %T do not belong to this subresource", options)
+// newConnectREST serves a subresource whose options are of a type of their own.
+func newConnectREST[Options runtime.Object](
+	pods upstream.ResourceGetter, kubelets client.ConnectionInfoGetter,
+	locate func(context.Context, upstream.ResourceGetter, client.ConnectionInfoGetter, string, Options) (*url.URL, *client.ConnectionInfo, error),
+	newOptions func() Options,
+	translate func(handler http.Handler, location *url.URL, transport http.RoundTripper, options Options) http.Handler,
+) *ConnectREST {
+	return &ConnectREST{
+		kubelets: kubelets,
+		options:  func() runtime.Object { return newOptions() },
+		locate: func(ctx context.Context, name string, options runtime.Object) (*url.URL, *client.ConnectionInfo, error) {
+			own, ok := options.(Options)
+			if !ok {
+				return nil, nil, fmt.Errorf("options of type %T do not belong to this subresource", options)
+			}
+			return locate(ctx, pods, kubelets, name, own)
+		},
+		translate: func(handler http.Handler, location *url.URL, transport http.RoundTripper, options runtime.Object) http.Handler {
+			return translate(handler, location, transport, options.(Options)) // locate saw to it
+		},
+	}
 }
 
 // translateStreams has requests for version 5 of the protocol translated.
@@ -135,7 +126,7 @@ func (r *ConnectREST) Connect(ctx context.Context, name string, options runtime.
 	if r.kubelets == nil {
 		return nil, apierrors.NewServiceUnavailable("this server runs no node agent, so it can't connect to containers")
 	}
-	location, info, err := r.locate(ctx, r.pods, r.kubelets, name, options)
+	location, info, err := r.locate(ctx, name, options)
 	if err != nil {
 		return nil, err
 	}
