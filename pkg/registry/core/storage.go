@@ -110,34 +110,9 @@ func newStorage(c Config) (_ map[string]rest.Storage, err error) {
 		}
 	}()
 
-	nodes, err := node.NewStorage(c.RESTOptionsGetter)
-	if err != nil {
+	if err := addNodesAndPods(storage, c); err != nil {
 		return nil, err
 	}
-	storage["nodes"] = nodes.Node
-	storage["nodes/status"] = nodes.Status
-
-	kubelets, err := newConnectionInfo(c.Kubelets, nodes.Node)
-	if err != nil {
-		return nil, err
-	}
-	logs := pod.Logs{Source: c.PodLogs, Kubelets: kubelets}
-	if c.Kubelets != nil {
-		logs.LocalNode = c.Kubelets.LocalNode
-	}
-	pods, err := pod.NewStorage(c.RESTOptionsGetter, logs)
-	if err != nil {
-		return nil, err
-	}
-	storage["pods"] = pods.Pod
-	storage["pods/status"] = pods.Status
-	storage["pods/ephemeralcontainers"] = pods.EphemeralContainers
-	storage["pods/log"] = pods.Log
-	storage["pods/eviction"] = pods.Eviction
-	storage["pods/binding"] = pods.Binding
-	storage["pods/exec"] = pods.Exec
-	storage["pods/attach"] = pods.Attach
-	storage["pods/portforward"] = pods.PortForward
 
 	namespaces, err := namespace.NewStorage(c.RESTOptionsGetter)
 	if err != nil {
@@ -169,4 +144,37 @@ func newStorage(c Config) (_ map[string]rest.Storage, err error) {
 	}
 	storage["secrets"] = secrets
 	return storage, nil
+}
+
+// addNodesAndPods adds what is served of nodes, and of the Pods whose containers are reached through them.
+func addNodesAndPods(storage map[string]rest.Storage, c Config) error {
+	nodes, err := node.NewStorage(c.RESTOptionsGetter)
+	if err != nil {
+		return err
+	}
+	storage["nodes"] = nodes.Node
+	storage["nodes/status"] = nodes.Status
+
+	kubelets, err := newConnectionInfo(c.Kubelets, nodes.Node)
+	if err != nil {
+		return err
+	}
+	logs := pod.Logs{Source: c.PodLogs, Kubelets: kubelets}
+	if c.Kubelets != nil {
+		logs.LocalNode = c.Kubelets.LocalNode
+	}
+	pods, err := pod.NewStorage(c.RESTOptionsGetter, logs)
+	if err != nil {
+		return err
+	}
+	storage["pods"] = pods.Pod
+	storage["pods/status"] = pods.Status
+	storage["pods/ephemeralcontainers"] = pods.EphemeralContainers
+	storage["pods/log"] = pods.Log
+	storage["pods/eviction"] = pods.Eviction
+	storage["pods/binding"] = pods.Binding
+	storage["pods/exec"] = pods.Exec
+	storage["pods/attach"] = pods.Attach
+	storage["pods/portforward"] = pods.PortForward
+	return nil
 }
