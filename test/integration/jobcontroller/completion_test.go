@@ -18,6 +18,7 @@ package jobcontroller
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -175,7 +176,7 @@ func TestManyIndexes(t *testing.T) {
 	const size = 100000
 	done := make([]string, 0, size/2)
 	for i := 1; i < size-8; i += 2 {
-		done = append(done, itoa(i))
+		done = append(done, strconv.Itoa(i))
 	}
 	// Nobody waits for 50,000 Pods here: the Job is suspended, and told to have done most of its work.
 	job := start(t, indexed(size), func(spec *batchv1.JobSpec) { spec.Suspend, spec.Parallelism = new(true), new(int32(4)) })
