@@ -140,7 +140,11 @@ type Agent struct {
 	nodes corelisters.NodeLister
 	start func(ctx context.Context) error // starts the informers and waits for them
 
-	tokens     *tokenCache
+	tokens  *tokenCache
+	configs *configWatches
+	// configRetry and volumeRetry are the constants of their names, unless a test changes them.
+	configRetry, volumeRetry time.Duration
+
 	admissions admissions
 
 	mu     sync.Mutex
@@ -166,7 +170,9 @@ func New(config Config) (*Agent, error) {
 	}
 	a := &Agent{
 		config: config, states: map[types.UID]*podState{}, prober: probe.New(), tokens: newTokenCache(config.Client, config.Clock), tainted: make(chan struct{}, 1),
+		configRetry: configRetry, volumeRetry: volumeRetry,
 	}
+	a.configs = newConfigWatches(config.Client, config.Clock, func(podUID types.UID) { a.queue.Add(podUID) })
 	processes, err := runtime.NewProcess(runtime.ProcessConfig{
 		RootDir: config.RootDir, SupervisorPath: config.SupervisorPath, EndWithAgent: config.EndWithProcess,
 		LogMaxSize: config.Logs.MaxSize, LogMaxFiles: config.Logs.MaxFiles, OnChange: func(podUID types.UID) { a.queue.Add(podUID) },
@@ -258,6 +264,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.recovered.Store(true)
 	defer a.besides.Wait()
+	defer a.configs.running.Wait()
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { a.keepNode(ctx, func() { a.registered.Store(true) }) })

@@ -48,6 +48,8 @@ type cluster struct {
 	done   chan struct{}
 	uids   atomic.Int64
 	config Config
+	// retry is the delay before a container that could not be set up is tried again; 0: the usual.
+	retry time.Duration
 }
 
 const namespace = "default"
@@ -78,6 +80,9 @@ func (c *cluster) startAgent(t *testing.T) {
 	agent, err := New(c.config)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.retry > 0 {
+		agent.configRetry, agent.volumeRetry = c.retry, c.retry
 	}
 	c.agent = agent
 	ctx, cancel := context.WithCancel(context.Background())

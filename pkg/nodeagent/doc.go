@@ -26,7 +26,7 @@ limitations under the License.
 //	actions.go      decides what to start and to stop, from the Pod, the state of its containers and the time (pure); initcontainers.go
 //	                the order of init containers and sidecars, restarts.go who starts again and when, rounds.go RestartAllContainers,
 //	                ephemeral.go what was added to a running Pod, stop.go who is stopped, in which order and why, probes.go what probes and hooks mean
-//	environment.go  turns a container's env, command and args into those of a process
+//	environment.go  turns a container's env, command and args into those of a process; configwatch.go wakes Pods that wait for what it refers to
 //	status.go       computes the status that a kubelet would write (pure); conditions.go its conditions
 //	sync.go         looks at one Pod, does what actions.go decided, writes what status.go computed, deletes the Pod at its end
 //	beside.go       keeps what runs beside containers: hooks.go their lifecycle hooks, prober.go their probes

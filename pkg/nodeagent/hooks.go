@@ -122,7 +122,7 @@ func (a *Agent) command(ctx context.Context, target execTarget) (runtime.Command
 	}
 	if command.Env == nil {
 		// An earlier agent started the container: what its environment refers to may have changed since.
-		environment, err := a.environment(ctx, target.pod, target.container)
+		environment, err := a.environment(ctx, target.pod, target.container, nil)
 		if err != nil {
 			return command, err
 		}

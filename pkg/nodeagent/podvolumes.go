@@ -59,7 +59,7 @@ type volumeState struct {
 
 // volumeSet is the volumes of a Pod.
 func (a *Agent) volumeSet(pod *corev1.Pod) *volumes.Set {
-	set := &volumes.Set{Pod: pod, Dir: a.runtime.VolumesDir(pod.UID), Source: volumeSource{apiSource{a.config}, a}}
+	set := &volumes.Set{Pod: pod, Dir: a.runtime.VolumesDir(pod.UID), Source: volumeSource{apiSource{config: a.config}, a}}
 	if limit, limited := podLimit(pod, corev1.ResourceMemory); limited {
 		set.Memory = limit
 	} else if node := a.node(); node != nil {
@@ -79,7 +79,9 @@ func (a *Agent) setUpVolumes(ctx context.Context, pod *corev1.Pod, state *podSta
 	case made.failure != nil || now.Before(made.retryAt):
 		return false
 	}
-	err := a.volumeSet(pod).SetUp(ctx)
+	set := a.volumeSet(pod)
+	set.Source = volumeSource{apiSource{a.config, state.noteRead}, a}
+	err := set.SetUp(ctx)
 	if err == nil {
 		*made = volumeState{ready: true}
 		return true
@@ -92,8 +94,9 @@ func (a *Agent) setUpVolumes(ctx context.Context, pod *corev1.Pod, state *podSta
 		return false
 	}
 	a.recorder.Event(pod, corev1.EventTypeWarning, reasonFailedMount, err.Error())
-	made.delay = min(max(2*made.delay, volumeRetry), configRetry)
+	made.delay = min(max(2*made.delay, a.volumeRetry), a.configRetry)
 	made.retryAt = now.Add(made.delay)
+	a.awaitConfigs(ctx, pod.UID, state)
 	return false
 }
 

@@ -25,7 +25,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime"
@@ -41,6 +40,7 @@ func (a *Agent) startContainer(ctx context.Context, pod *corev1.Pod, state *podS
 	request, err := a.startRequest(ctx, pod, state, start)
 	if err != nil {
 		a.wait(pod, state, container.Name, waitReason{reasonCreateConfigError, err.Error()})
+		a.awaitConfigs(ctx, pod.UID, state)
 		return nil
 	}
 	a.sayAboutPod(pod, state, container)
@@ -88,7 +88,7 @@ func (a *Agent) startProcess(ctx context.Context, request runtime.StartRequest) 
 // wait keeps why a container can't be started, and says it once per reason.
 func (a *Agent) wait(pod *corev1.Pod, state *podState, container string, reason waitReason) {
 	state.waiting[container] = reason
-	state.retryAt[container] = a.config.Clock.Now().Add(configRetry)
+	state.retryAt[container] = a.config.Clock.Now().Add(a.configRetry)
 	if state.sayOnce(reasonFailed + container + reason.message) {
 		a.recorder.Eventf(containerReference(pod, container), corev1.EventTypeWarning, reasonFailed, "Error: %s", reason.message)
 	}
@@ -97,7 +97,7 @@ func (a *Agent) wait(pod *corev1.Pod, state *podState, container string, reason 
 // startRequest turns a container into a process to be started.
 func (a *Agent) startRequest(ctx context.Context, pod *corev1.Pod, state *podState, start startAction) (runtime.StartRequest, error) {
 	container := start.container
-	environment, err := a.environment(ctx, pod, container)
+	environment, err := a.environment(ctx, pod, container, state.noteRead)
 	if err != nil {
 		return runtime.StartRequest{}, err
 	}
@@ -140,28 +140,13 @@ func (a *Agent) workingDir(pod *corev1.Pod, container *corev1.Container) string 
 	return filepath.Join(a.runtime.WorkingDir(pod.UID), container.WorkingDir)
 }
 
-// environment computes the environment of a container.
-func (a *Agent) environment(ctx context.Context, pod *corev1.Pod, container *corev1.Container) (*environment, error) {
-	e := &environment{pod: a.withAddress(pod), container: container, source: apiSource{a.config}, files: a.volumeSet(pod).FileKey}
+// environment computes the environment of a container. note is told of each object that is read for it; nil: nobody is.
+func (a *Agent) environment(ctx context.Context, pod *corev1.Pod, container *corev1.Container, note func(configKey, string)) (*environment, error) {
+	e := &environment{pod: a.withAddress(pod), container: container, source: apiSource{a.config, note}, files: a.volumeSet(pod).FileKey}
 	if node := a.node(); node != nil {
 		e.allocatable = node.Status.Allocatable
 	}
 	return e, e.compute(ctx)
-}
-
-// apiSource reads configMaps and secrets from the API server.
-type apiSource struct{ config Config }
-
-// ConfigMap implements configSource.
-func (s apiSource) ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error) {
-	configMap, err := s.config.Client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
-	return configMap, singular(err, "configmap", name)
-}
-
-// Secret implements configSource.
-func (s apiSource) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	secret, err := s.config.Client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
-	return secret, singular(err, "secret", name)
 }
 
 // singular says that an object isn't there in the words of a kubelet, which differ from an API server's by one letter.

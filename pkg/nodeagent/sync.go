@@ -52,6 +52,9 @@ type podState struct {
 	retryAt   map[string]time.Time
 	messages  map[runtime.ID]string
 	volumes   volumeState
+	// reads is what was read for the Pod of configMaps and secrets; awaiting is true while these are watched.
+	reads    configReads
+	awaiting bool
 	// said holds the events that are sent only once.
 	said map[string]bool
 	// written is the Pod as the server answered our last write; the informer may still show an older one.
@@ -96,6 +99,7 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	if err := a.prepare(ctx, pod, state); err != nil {
 		return 0, err
 	}
+	a.noticeConfigs(pod.UID, state)
 	refreshAgain := a.refreshVolumes(ctx, pod, state)
 	refreshAgain = sooner(refreshAgain, a.measureVolumes(pod, state))
 	a.tend(ctx, pod, state)
@@ -112,6 +116,9 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 		if start.container.Lifecycle != nil && start.container.Lifecycle.PostStart != nil {
 			break // the others wait for its hook
 		}
+	}
+	if len(state.retryAt) == 0 && state.volumes.retryAt.IsZero() {
+		a.forgetConfigs(pod.UID, state)
 	}
 	again, err = a.writeStatus(ctx, pod, state)
 	return sooner(again, refreshAgain), err
@@ -160,6 +167,8 @@ func (a *Agent) retire(ctx context.Context, pod *corev1.Pod, state *podState) er
 	a.admissions.release(pod.UID)
 	a.runtime.Forget(pod.UID)
 	state.beside.keepOnly(nil)
+	a.forgetConfigs(pod.UID, state)
+	state.reads = nil
 	state.prepared, state.volumes = false, volumeState{}
 	if err := a.tearDownVolumes(pod.UID); err != nil {
 		return err
@@ -189,6 +198,7 @@ func (a *Agent) deleteFinally(ctx context.Context, pod *corev1.Pod, state *podSt
 // cleanUp ends what still runs of a Pod whose object is gone, at once, and deletes its files. It is called again when a container has ended.
 func (a *Agent) cleanUp(podUID types.UID, state *podState) error {
 	state.beside.keepOnly(nil)
+	a.forgetConfigs(podUID, state)
 	running := false
 	for _, container := range a.runtime.Containers(podUID) {
 		if container.Running {
