@@ -64,9 +64,10 @@ func nextBackoff(s *state) BackoffRecord {
 }
 
 // unseen returns the ended Pods that are neither on record nor part of the back-off record of the last sync, and the UIDs of
-// all that the next one must know.
+// all that the next one must know. Where none of them can change the record it returns no Pods: to look each up among 100,000 takes
+// half as long as all the rest.
 func (s *state) unseen() (fresh []*podState, seen []types.UID) {
-	known := sets.New(s.in.Backoff.Seen...)
+	matters := false
 	for _, p := range s.ended {
 		if !s.isNew(p) {
 			continue
@@ -75,15 +76,32 @@ func (s *state) unseen() (fresh []*podState, seen []types.UID) {
 			seen = make([]types.UID, 0, len(s.ended))
 		}
 		seen = append(seen, p.UID)
-		if known.Has(p.UID) {
-			continue
+		matters = matters || s.changesBackoff(p.result.kind)
+	}
+	if !matters {
+		return nil, seen
+	}
+	known := sets.New(s.in.Backoff.Seen...)
+	for _, p := range s.ended {
+		if s.isNew(p) && !known.Has(p.UID) {
+			fresh = append(fresh, p)
 		}
-		if fresh == nil {
-			fresh = make([]*podState, 0, len(s.ended)-len(seen)+1)
-		}
-		fresh = append(fresh, p)
 	}
 	return fresh, seen
+}
+
+// changesBackoff tells whether Pods of that result, and no others, can change the back-off record.
+func (s *state) changesBackoff(kind resultKind) bool {
+	switch kind {
+	case resultDisrupted:
+		return true
+	case resultFailed, resultIgnored:
+		return !hasLimitPerIndex(s.job)
+	case resultSucceeded:
+		return s.in.Backoff.Failures > 0 && !hasLimitPerIndex(s.job)
+	default:
+		return false
+	}
 }
 
 // failureDelay is how long a replacement has to wait after so many failures in a row, the last at the given time:

@@ -61,6 +61,14 @@ func TestNextBackoff(t *testing.T) {
 			job: job, before: BackoffRecord{Failures: 1, LastFailure: at(5).Time, Seen: []types.UID{"uid-a"}},
 			pods: []*corev1.Pod{makePod("a").failed(5).obj()}, want: BackoffRecord{Failures: 1, LastFailure: at(5).Time},
 		},
+		"a success seen before forgets no later failure": {
+			job: job, before: BackoffRecord{Failures: 1, LastFailure: at(7).Time, Seen: []types.UID{"uid-a", "uid-b"}},
+			pods: []*corev1.Pod{makePod("a").succeeded(8).obj(), makePod("b").failed(7).obj()}, want: BackoffRecord{Failures: 1, LastFailure: at(7).Time},
+		},
+		"a failure after successes seen before": {
+			job: job, before: BackoffRecord{Seen: []types.UID{"uid-a"}},
+			pods: []*corev1.Pod{makePod("a").succeeded(8).obj(), makePod("b").failed(7).obj()}, want: BackoffRecord{Failures: 1, LastFailure: at(7).Time},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

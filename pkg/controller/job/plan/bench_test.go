@@ -17,6 +17,7 @@ limitations under the License.
 package plan
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"syscall"
@@ -55,6 +56,12 @@ func BenchmarkCompute(b *testing.B) {
 		}},
 		{"all failed", func() Input {
 			return inputAt(10, large().limitPerIndex(5).obj(), pods(func(i int, p *podBuilder) { p.index(i).failed(1) })...)
+		}},
+		{"all failed, seen before", func() Input {
+			job := large().backoffLimit(math.MaxInt32).obj()
+			in := inputAt(10, job, pods(func(i int, p *podBuilder) { p.index(i).failed(1) })...)
+			in.Backoff = Compute(in).Backoff
+			return in
 		}},
 		{"NonIndexed", func() Input {
 			job := makeJob().completions(size).parallelism(size).started().obj()
