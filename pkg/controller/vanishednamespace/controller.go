@@ -29,6 +29,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -233,7 +234,7 @@ func (c *Controller) sweepNamespace(ctx context.Context, remembered *recollectio
 		namespace, err := c.config.Namespaces.Namespaces().Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
-			return c.delete(ctx, name, "the cluster does not have the namespace", uidsOf(jobs))
+			return c.empty(ctx, remembered, name, uidsOf(jobs))
 		case err != nil:
 			return fmt.Errorf("get namespace %s: %w", name, err)
 		}
@@ -248,7 +249,7 @@ func (c *Controller) sweepNamespace(ctx context.Context, remembered *recollectio
 		if err != nil {
 			return err
 		}
-		if err := c.delete(ctx, name, "the namespace was deleted and made again", earlier); err != nil {
+		if _, err := c.delete(ctx, name, "the namespace was deleted and made again", earlier); err != nil {
 			return err
 		}
 	}
@@ -268,12 +269,32 @@ func uidsOf(jobs []*batchv1.Job) map[string]types.UID {
 	return uids
 }
 
-// delete deletes these very Jobs. Deletion in the background takes the finalizers off for which the cluster's garbage collector would wait, whatever
-// propagation somebody wanted earlier: it does nothing in a namespace that is gone.
-func (c *Controller) delete(ctx context.Context, namespace, why string, jobs map[string]types.UID) error {
-	if len(jobs) == 0 {
-		return nil
+// empty deletes the Jobs of a namespace that is gone.
+func (c *Controller) empty(ctx context.Context, remembered *recollection, namespace string, jobs map[string]types.UID) error {
+	missing, err := c.delete(ctx, namespace, "the cluster does not have the namespace", jobs)
+	if err != nil {
+		return err
 	}
+	if len(missing) > 0 {
+		// A webhook or a policy that selects namespaces answers so too, for any Job of one that is gone.
+		removed, err := remembered.remove(ctx, namespace, missing)
+		if err != nil {
+			return err
+		}
+		klog.FromContext(ctx).Info("Took Jobs out of etcd whose deletion was answered with 404", "namespace", namespace, "jobs", removed)
+	}
+	// What is left waits for somebody's finalizer: to look at every sweep is enough.
+	c.noted[namespace] = math.MaxInt64
+	return nil
+}
+
+// delete deletes these very Jobs, and returns those that are said not to exist. Deletion in the background takes the finalizers off for which the cluster's garbage collector would wait, whatever
+// propagation somebody wanted earlier: it does nothing in a namespace that is gone.
+func (c *Controller) delete(ctx context.Context, namespace, why string, jobs map[string]types.UID) (missing map[string]types.UID, _ error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	missing = map[string]types.UID{}
 	var errs []error
 	deleted := 0
 	for name, uid := range jobs {
@@ -284,10 +305,14 @@ func (c *Controller) delete(ctx context.Context, namespace, why string, jobs map
 		switch {
 		case err == nil:
 			deleted++
-		case !apierrors.IsNotFound(err) && !apierrors.IsConflict(err): // gone, or another by now
+		case apierrors.IsNotFound(err):
+			missing[name] = uid
+		case !apierrors.IsConflict(err): // another by now
 			errs = append(errs, fmt.Errorf("delete Job %s/%s: %w", namespace, name, err))
 		}
 	}
-	klog.FromContext(ctx).Info("Deleted the Jobs of an earlier namespace", "namespace", namespace, "why", why, "jobs", deleted)
-	return errors.Join(errs...)
+	if deleted > 0 {
+		klog.FromContext(ctx).Info("Deleted the Jobs of an earlier namespace", "namespace", namespace, "why", why, "jobs", deleted)
+	}
+	return missing, errors.Join(errs...)
 }

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,7 +71,10 @@ func newEnv(t *testing.T, namespaces []string, jobs ...string) *env {
 	factory := batchinformers.NewSharedInformerFactory(e.jobs, 0)
 	memory, err := NewMemory(MemoryConfig{
 		Etcd: e.etcd, Prefix: prefix, JobsPrefix: jobsPrefix, MarkKey: markKey,
-		Decode: func(value []byte) (metav1.Object, error) { return &metav1.ObjectMeta{UID: types.UID(value)}, nil },
+		Decode: func(value []byte) (metav1.Object, error) {
+			uid, finalizers, _ := strings.Cut(string(value), " ")
+			return &metav1.ObjectMeta{UID: types.UID(uid), Finalizers: strings.Fields(finalizers)}, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

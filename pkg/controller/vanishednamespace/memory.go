@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -158,6 +159,37 @@ func (r *recollection) createdUntil(ctx context.Context, namespace string, sight
 		return nil
 	})
 	return jobs, err
+}
+
+// remove takes Jobs out of etcd, past the API, which has no way to delete them, and returns how many. Those that have finalizers of somebody else's than the cluster's
+// garbage collector stay.
+func (r *recollection) remove(ctx context.Context, namespace string, uids map[string]types.UID) (removed int, _ error) {
+	const newest = 0
+	prefix := r.memory.config.JobsPrefix + namespace + "/"
+	err := r.memory.eachKey(ctx, prefix, newest, func(name string, kv keyValue) error {
+		job, err := r.memory.config.Decode(kv.value)
+		if err != nil {
+			return fmt.Errorf("read the stored Job %s/%s: %w", namespace, name, err)
+		}
+		if job.GetUID() != uids[name] || slices.ContainsFunc(job.GetFinalizers(), othersFinalizer) {
+			return nil
+		}
+		same := clientv3.Compare(clientv3.ModRevision(prefix+name), "=", kv.modified)
+		response, err := r.memory.config.Etcd.Txn(ctx).If(same).Then(clientv3.OpDelete(prefix + name)).Commit()
+		if err != nil {
+			return fmt.Errorf("remove Job %s/%s from etcd: %w", namespace, name, err)
+		}
+		if response.Succeeded {
+			removed++
+		}
+		return nil
+	})
+	return removed, err
+}
+
+// othersFinalizer tells whether a finalizer is not the garbage collector's, who has nothing to do in a namespace that is gone.
+func othersFinalizer(finalizer string) bool {
+	return finalizer != metav1.FinalizerDeleteDependents && finalizer != metav1.FinalizerOrphanDependents
 }
 
 // keyValue is what etcd has at a key.

@@ -21,8 +21,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
@@ -263,5 +267,38 @@ func TestForgets(t *testing.T) {
 	}
 	if got := slices.Collect(maps.Keys(r.modified)); !slices.Equal(got, []string{"here"}) {
 		t.Errorf("remembers %v", got)
+	}
+}
+
+// TestUndeletable: Jobs that the API says not to have, because their namespace is gone, are taken out of etcd; but not those that somebody else has a finalizer on, nor others of
+// the same name.
+func TestUndeletable(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nil)
+	stored := map[string]string{"plain": "1", "foreground": "2 foregroundDeletion", "orphan": "3 orphan", "held": "4 foregroundDeletion example.com/held", "another": "5"}
+	for name, value := range stored {
+		uid, _, _ := strings.Cut(value, " ")
+		e.job(t, "gone", name, uid)
+		e.put(t, jobsPrefix+"gone/"+name, value)
+	}
+	e.put(t, jobsPrefix+"gone/another", "6")
+	e.put(t, jobsPrefix+"gone-too/plain", "7")
+	e.jobs.PrependReactor("delete", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewNotFound(corev1.Resource("namespaces"), "gone")
+	})
+	e.sweep(t)
+	left, err := e.etcd.Get(t.Context(), jobsPrefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, kv := range left.Kvs {
+		names = append(names, strings.TrimPrefix(string(kv.Key), jobsPrefix))
+	}
+	if want := []string{"gone-too/plain", "gone/another", "gone/held"}; !slices.Equal(names, want) {
+		t.Errorf("left are %v, want %v", names, want)
+	}
+	if e.controller.unnoted() {
+		t.Error("what nobody can delete is looked at all the time")
 	}
 }
