@@ -150,8 +150,8 @@ func (f *Farewell) close() {
 	_ = f.closing.Shutdown(context.Background()) // it has no listeners, and does not wait
 }
 
-// Say tells all clients to go, those that come later too, and returns when they have gone, or when none has begun a request for a second on a connection that it was told
-// to leave: by then all have read it, and what is still there are requests without an end, watches say. It takes three seconds at most.
+// Say tells all clients to go, those that come later too, and returns when they have gone, or when none has begun a request for a second (see quietPolls) on a connection that
+// it was told to leave: by then all have read it, and what is still there are requests without an end, watches say. It takes three such seconds at most.
 func (f *Farewell) Say() {
 	f.mu.Lock()
 	f.going = true
