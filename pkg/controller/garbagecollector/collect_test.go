@@ -17,6 +17,7 @@ limitations under the License.
 package garbagecollector
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,15 +32,19 @@ const (
 	tracking = "batch.kubernetes.io/job-tracking"
 )
 
-// TestDeletion deletes objects in all ways and looks at what is left once nothing is to be done any more.
-func TestDeletion(t *testing.T) {
-	t.Parallel()
-	const jobA, jobB = "batch/v1 Job a", "batch.jobserver.dev/v1 Job b"
-	cases := map[string]struct {
-		objects []*object
-		act     func(*harness)
-		want    []string
-	}{
+// Two Jobs, as owner references name them: each through one of the groups.
+const jobA, jobB = "batch/v1 Job a", "batch.jobserver.dev/v1 Job b"
+
+// deletion is what is done to objects, and what is left once nothing is to be done any more; of what is being deleted, with a dagger.
+type deletion struct {
+	objects []*object
+	act     func(*harness)
+	want    []string
+}
+
+// backgroundDeletions remove the owner first.
+func backgroundDeletions() map[string]deletion {
+	return map[string]deletion{
 		"background: dependents go, under either name of the owner's kind": {
 			objects: []*object{job("a"), job("b"), job("c"), pod("a1", ownedBy(jobA)), pod("a2", ownedBy("batch.jobserver.dev/v1 Job a")), pod("b1", ownedBy(jobB)), pod("free")},
 			act:     func(h *harness) { h.delete(job("a"), background) },
@@ -70,6 +75,12 @@ func TestDeletion(t *testing.T) {
 			act:     func(h *harness) { h.delete(configMap("x"), background) },
 			want:    []string{},
 		},
+	}
+}
+
+// foregroundDeletions keep the owner until those that block are gone.
+func foregroundDeletions() map[string]deletion {
+	return map[string]deletion{
 		"foreground: the owner goes after its dependents": {
 			objects: []*object{job("a"), pod("p", ownedBy(jobA, blocking)), pod("q", ownedBy(jobA))},
 			act:     func(h *harness) { h.delete(job("a"), foreground) },
@@ -173,6 +184,12 @@ func TestDeletion(t *testing.T) {
 			act:     func(h *harness) { h.delete(job("a"), foreground) },
 			want:    []string{"p†"},
 		},
+	}
+}
+
+// orphaningDeletions leave the dependents.
+func orphaningDeletions() map[string]deletion {
+	return map[string]deletion{
 		"orphan: dependents stay": {
 			objects: []*object{job("a"), pod("p", ownedBy(jobA, blocking)), pod("q", ownedBy("batch.jobserver.dev/v1 Job a")), configMap("c", ownedBy(jobA))},
 			act:     func(h *harness) { h.delete(job("a"), orphaned) },
@@ -196,7 +213,14 @@ func TestDeletion(t *testing.T) {
 			want:    []string{"m", "p", "q"},
 		},
 	}
-	for name, tc := range cases {
+}
+
+func TestDeletion(t *testing.T) {
+	t.Parallel()
+	all := backgroundDeletions()
+	maps.Copy(all, foregroundDeletions())
+	maps.Copy(all, orphaningDeletions())
+	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t)
