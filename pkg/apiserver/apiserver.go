@@ -77,7 +77,7 @@ func NewConfig() *Config {
 	withOpenAPI(&generic.Config)
 	generic.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		api = utf8only.Filter(quantities.Filter(api, Scheme, Codecs, c.MaxRequestBodyBytes))
-		return buildHandlerChain(api, c)
+		return buildHandlerChain(notFoundIfSilent(api), c)
 	}
 	return &Config{Generic: generic, transport: inprocess.New()}
 }
@@ -107,10 +107,12 @@ func (c completedConfig) New() (*genericapiserver.GenericAPIServer, error) {
 		return nil, fmt.Errorf("make API server: %w", err)
 	}
 	server.RegisterDestroyFunc(c.transport.Close) // before the storage is closed
+	installAbsent(server)
 	if c.extra.Core != nil {
 		if err := c.installCore(server); err != nil {
 			return nil, err
 		}
+		installNoCustomResources(server)
 	}
 	if err := c.installJobs(server); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ import (
 func Install(scheme *runtime.Scheme) {
 	for gv, types := range map[schema.GroupVersion][]runtime.Object{
 		authenticationv1.SchemeGroupVersion: {&authenticationv1.SelfSubjectReview{}},
-		authorizationv1.SchemeGroupVersion:  {&authorizationv1.SelfSubjectAccessReview{}},
+		authorizationv1.SchemeGroupVersion:  {&authorizationv1.SelfSubjectAccessReview{}, &authorizationv1.SelfSubjectRulesReview{}},
 	} {
 		scheme.AddKnownTypes(gv, types...)
 		scheme.AddKnownTypes(schema.GroupVersion{Group: gv.Group, Version: runtime.APIVersionInternal}, types...)
@@ -49,6 +49,9 @@ func NewAPIGroupInfos(scheme *runtime.Scheme, parameters runtime.ParameterCodec,
 	authentication := genericapiserver.NewDefaultAPIGroupInfo(authenticationv1.GroupName, scheme, parameters, codecs)
 	authentication.VersionedResourcesStorageMap["v1"] = map[string]rest.Storage{"selfsubjectreviews": &selfSubjectReview{}}
 	authorization := genericapiserver.NewDefaultAPIGroupInfo(authorizationv1.GroupName, scheme, parameters, codecs)
-	authorization.VersionedResourcesStorageMap["v1"] = map[string]rest.Storage{"selfsubjectaccessreviews": &selfSubjectAccessReview{authorizer: authorizer}}
+	authorization.VersionedResourcesStorageMap["v1"] = map[string]rest.Storage{
+		"selfsubjectaccessreviews": &selfSubjectAccessReview{authorizer: authorizer},
+		"selfsubjectrulesreviews":  &selfSubjectRulesReview{authorizer: authorizer},
+	}
 	return []*genericapiserver.APIGroupInfo{&authentication, &authorization}
 }

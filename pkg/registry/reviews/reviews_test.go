@@ -117,3 +117,58 @@ func TestSelfSubjectAccessReviewErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestSelfSubjectRulesReview(t *testing.T) {
+	t.Parallel()
+	every := []string{"*"}
+	resources := []authorizationv1.ResourceRule{{Verbs: every, APIGroups: every, Resources: every}}
+	paths := []authorizationv1.NonResourceRule{{Verbs: every, NonResourceURLs: every}}
+	none := []authorizationv1.NonResourceRule{}
+	for name, tc := range map[string]struct {
+		decide func(authorizer.Attributes) (authorizer.Decision, error)
+		want   authorizationv1.SubjectRulesReviewStatus
+	}{
+		"everything": {
+			decide: func(authorizer.Attributes) (authorizer.Decision, error) { return authorizer.DecisionAllow, nil },
+			want:   authorizationv1.SubjectRulesReviewStatus{ResourceRules: resources, NonResourceRules: paths},
+		},
+		"not everything": {
+			decide: func(a authorizer.Attributes) (authorizer.Decision, error) {
+				if a.IsResourceRequest() && a.GetNamespace() == "ns" {
+					return authorizer.DecisionAllow, nil
+				}
+				return authorizer.DecisionNoOpinion, nil
+			},
+			want: authorizationv1.SubjectRulesReviewStatus{ResourceRules: resources, NonResourceRules: none, Incomplete: true},
+		},
+		"nobody knows": {
+			decide: func(authorizer.Attributes) (authorizer.Decision, error) {
+				return authorizer.DecisionNoOpinion, errors.New("broken")
+			},
+			want: authorizationv1.SubjectRulesReviewStatus{
+				ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: none, Incomplete: true, EvaluationError: "broken",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			review := &selfSubjectRulesReview{authorizer: authorizer.AuthorizerFunc(
+				func(_ context.Context, attributes authorizer.Attributes) (authorizer.Decision, string, error) {
+					decision, err := tc.decide(attributes)
+					return decision, "", err
+				})}
+			asked := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: "ns"}}
+			answer, err := review.Create(genericapirequest.WithUser(t.Context(), caller), asked, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, answer.(*authorizationv1.SelfSubjectRulesReview).Status); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+		})
+	}
+	_, err := (&selfSubjectRulesReview{}).Create(genericapirequest.WithUser(t.Context(), caller), &authorizationv1.SelfSubjectRulesReview{}, nil, nil)
+	if !apierrors.IsBadRequest(err) {
+		t.Errorf("without a namespace: got error %v, want a bad request", err)
+	}
+}

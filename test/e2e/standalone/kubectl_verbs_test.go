@@ -70,6 +70,26 @@ func TestGetJobsColumns(t *testing.T) {
 	}
 }
 
+func TestKindThatIsNotServed(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, shared)
+	manifest := `{"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}}`
+	for _, verb := range []string{"apply", "create"} {
+		if says := c.refused(t, manifest, verb, "-f", "-"); !strings.Contains(says, `no matches for kind "CronJob" in version "batch/v1"`) {
+			t.Errorf("kubectl %s: %s", verb, says)
+		}
+	}
+}
+
+func TestMayDoEverything(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, shared)
+	rows := columns(c.run(t, "auth", "can-i", "--list"))
+	if len(rows) != 3 || rows[1][0] != "*.*" {
+		t.Errorf("auth can-i --list: %v, want all resources and all paths", rows)
+	}
+}
+
 func TestGetAllListsEachJobOnce(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, shared)
