@@ -281,7 +281,9 @@ func (c *Controller) empty(ctx context.Context, remembered *recollection, namesp
 		if err != nil {
 			return err
 		}
-		klog.FromContext(ctx).Info("Took Jobs out of etcd whose deletion was answered with 404", "namespace", namespace, "jobs", removed)
+		if removed > 0 {
+			klog.FromContext(ctx).Info("Took Jobs out of etcd whose deletion was answered with 404", "namespace", namespace, "jobs", removed)
+		}
 	}
 	// What is left waits for somebody's finalizer: to look at every sweep is enough.
 	c.noted[namespace] = math.MaxInt64

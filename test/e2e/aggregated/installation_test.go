@@ -215,8 +215,11 @@ func (in *installation) applyManifests(overlay string) error {
 	return err
 }
 
+// overlay is the folder of an overlay of this installation, once it was rendered.
+func (in *installation) overlay(name string) string { return filepath.Join(in.dir, "overlay-"+name) }
+
 func (in *installation) render(overlay string) (string, error) {
-	dir := filepath.Join(in.dir, "overlay-"+overlay)
+	dir := in.overlay(overlay)
 	// kustomize takes no absolute paths.
 	base, err := filepath.Rel(dir, filepath.Join(*manifestsPath, "overlays", overlay))
 	if err != nil {
