@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,6 +95,38 @@ func TestForcedDeletionKills(t *testing.T) {
 	c.waitGone(t, pod)
 	if alive(pid) {
 		t.Errorf("process %d is still alive", pid)
+	}
+}
+
+// However short the grace, a container gets its signal, and 2 s to obey it, as with a kubelet.
+func TestLeastGrace(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		grace  int64 // of the Pod
+		delete *int64
+		signal corev1.Signal
+	}{
+		"no grace in the Pod":        {0, nil, corev1.SIGTERM},
+		"a second":                   {1, nil, corev1.SIGTERM},
+		"deleted by force":           {30, new(int64(0)), corev1.SIGTERM},
+		"by force, with its own one": {30, new(int64(0)), corev1.SIGUSR1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t)
+			farewell := t.TempDir() + "/farewell" // the Pod's own folder goes with it
+			pod := shellPod("brief", "trap 'sleep 0.5; echo bye > "+farewell+"; exit' "+strings.TrimPrefix(string(test.signal), "SIG")+"; echo up > up; while :; do sleep 0.01; done")
+			pod.Spec.TerminationGracePeriodSeconds = &test.grace
+			pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{StopSignal: &test.signal}
+			pod = c.create(t, pod)
+			c.waitWorkFile(t, pod, "up")
+			c.delete(t, "brief", metav1.DeleteOptions{GracePeriodSeconds: test.delete})
+			c.waitGone(t, pod)
+			if data, err := os.ReadFile(farewell); err != nil || string(data) != "bye\n" {
+				t.Errorf("the container wrote %q, %v", data, err)
+			}
+		})
 	}
 }
 

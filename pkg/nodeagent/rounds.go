@@ -86,7 +86,7 @@ func endsRound(container *corev1.Container, attempt *runtime.Container) bool {
 	return rule != nil && rule.Action == corev1.ContainerRestartRuleActionRestartAllContainers
 }
 
-// stopForNextRound kills what runs: a round that is to end gives no grace. Ephemeral containers belong to no round, as with a kubelet.
+// stopForNextRound kills what runs: a round that is to end gives no grace beyond what a signal leaves in any case. Ephemeral containers belong to no round, as with a kubelet.
 func stopForNextRound(o observation, a *actions) {
 	for _, container := range runningContainers(o) {
 		if isEphemeral(o.pod, container.Name) {

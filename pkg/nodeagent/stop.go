@@ -33,6 +33,9 @@ const (
 	stopNextRound     = "RestartAllContainers"
 )
 
+// leastGrace is what the containers of a Pod that ends get at least, their hooks and their order included, as with a kubelet.
+const leastGrace = time.Second
+
 // evictionGrace is what the containers of a Pod get that is evicted, whatever the Pod says, as with a kubelet.
 const evictionGrace = time.Second
 
@@ -43,7 +46,7 @@ type stopAction struct {
 	reason string
 	// message is that of the event.
 	message string
-	// grace is the time that the container gets to end in, hook and waiting included; zero: none.
+	// grace is the time that the container gets to end in, hook and waiting included; zero: neither of them. The signal leaves 2 s in any case.
 	grace time.Duration
 	// after names the containers that end before this one gets its signal.
 	after []string
@@ -112,7 +115,7 @@ func stopEveryContainer(o observation, a *actions) []stopAction {
 	for _, container := range runningContainers(o) {
 		stop, ok := own[container.Name]
 		if !ok {
-			stop = stopAction{container: container, message: "Stopping container " + container.Name, grace: gracePeriod(o.pod)}
+			stop = stopAction{container: container, message: "Stopping container " + container.Name, grace: max(gracePeriod(o.pod), leastGrace)}
 			if o.evicted != nil {
 				stop.grace = evictionGrace
 			}

@@ -90,7 +90,7 @@ func (a *Agent) stopEverything(kill bool) int {
 			}
 			running++
 			if kill || pod == nil || state == nil || findContainer(pod, current.ID.Container) == nil {
-				a.runtime.Stop(current.ID, runtime.StopOptions{})
+				a.runtime.Stop(current.ID, runtime.StopOptions{Kill: true})
 			}
 		}
 		count += running

@@ -195,7 +195,8 @@ func (a *Agent) deleteFinally(ctx context.Context, pod *corev1.Pod, state *podSt
 	return nil
 }
 
-// cleanUp ends what still runs of a Pod whose object is gone, at once, and deletes its files. It is called again when a container has ended.
+// cleanUp ends what still runs of a Pod whose object is gone, with the least grace that a container gets, and deletes its files. It is called again when a container has
+// ended.
 func (a *Agent) cleanUp(podUID types.UID, state *podState) error {
 	state.beside.keepOnly(nil)
 	a.forgetConfigs(podUID, state)

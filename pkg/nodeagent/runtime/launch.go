@@ -68,7 +68,7 @@ func (p *Process) Start(ctx context.Context, request StartRequest) (Container, e
 	child, err := p.launch(supervisor.Spec{
 		Dir: p.containerDir(request.ID), Attempt: strconv.Itoa(request.ID.Attempt),
 		Argv: request.Argv, Env: request.Env, WorkingDir: request.WorkingDir, Stdin: request.Stdin, TTY: request.TTY,
-		LogMaxSize: p.logMaxSize, LogMaxFiles: p.logMaxFiles, Cgroup: started.cgroup, View: view, Rights: request.Rights, StopSignal: int(request.StopSignal), Grace: request.Grace,
+		LogMaxSize: p.logMaxSize, LogMaxFiles: p.logMaxFiles, Cgroup: started.cgroup, View: view, Rights: request.Rights, StopSignal: int(request.StopSignal), Grace: max(request.Grace, minimumGrace),
 		AgentPID: os.Getpid(), Lifeline: p.endWithAgent,
 	}, stdio{stdin: lock})
 	if err != nil {

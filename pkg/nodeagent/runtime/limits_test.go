@@ -141,7 +141,7 @@ func TestCgroupsOfEarlierAgents(t *testing.T) {
 	if got, ok := f.get(id); !ok || !got.Running {
 		t.Errorf("found %+v (%t), want it running", got, ok)
 	}
-	f.Stop(id, StopOptions{})
+	f.Stop(id, StopOptions{Kill: true})
 	f.waitEnded(t, id)
 	folders := f.cgroups.Folders()
 	f.Close()

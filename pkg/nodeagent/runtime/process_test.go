@@ -313,8 +313,14 @@ func TestStop(t *testing.T) {
 			script:  "trap '' TERM; touch ready; while :; do sleep 0.01; done",
 			options: StopOptions{Signal: syscall.SIGTERM, Grace: 100 * time.Millisecond}, wantCode: 137,
 		},
-		"no grace": {
-			script: "trap 'exit 0' TERM; touch ready; while :; do sleep 0.01; done", options: StopOptions{Signal: syscall.SIGTERM}, wantCode: 137,
+		"no grace, which leaves two seconds": {
+			script: "trap 'sleep 0.5; exit 5' TERM; touch ready; while :; do sleep 0.01; done", options: StopOptions{Signal: syscall.SIGTERM}, wantCode: 5,
+		},
+		"its own signal": {
+			script: "trap 'exit 5' TERM; touch ready; while :; do sleep 0.01; done", options: StopOptions{}, wantCode: 5,
+		},
+		"killed": {
+			script: "trap 'exit 5' TERM; touch ready; while :; do sleep 0.01; done", options: StopOptions{Signal: syscall.SIGTERM, Grace: time.Minute, Kill: true}, wantCode: 137,
 		},
 		"another signal": {
 			// With a trap: a shell drops a SIGINT that comes while a command of its script is about to end well.
@@ -414,7 +420,7 @@ func TestRemove(t *testing.T) {
 	if err := f.Remove("pod"); err == nil {
 		t.Error("files of a running container were removed")
 	}
-	f.Stop(id, StopOptions{})
+	f.Stop(id, StopOptions{Kill: true})
 	f.waitEnded(t, id)
 	if err := f.Remove("pod"); err != nil {
 		t.Fatal(err)

@@ -96,7 +96,7 @@ func runWithoutClone3(t *testing.T) {
 	if err != nil || strings.Contains(string(supervised), "pod_main_0") {
 		t.Errorf("the supervisor is in the cgroups %s (%v)", supervised, err)
 	}
-	f.Stop(id, StopOptions{})
+	f.Stop(id, StopOptions{Kill: true})
 	f.waitEnded(t, id)
 	id.Container = "greedy"
 	limited(t, f, id, limits, "exec tail /dev/zero")

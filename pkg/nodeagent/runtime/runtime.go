@@ -181,10 +181,13 @@ type StartRequest struct {
 
 // StopOptions say how to end a container.
 type StopOptions struct {
+	// Signal asks the container to end; zero: the one of its StartRequest.
 	Signal syscall.Signal
-	// Grace is the time from the call to SIGKILL, hook and waiting included; a signal that is sent late leaves 2 s. Zero kills at once, without
-	// hook, waiting and signal.
+	// Grace is the time from the call to SIGKILL, hook and waiting included, but the signal always leaves 2 s, as with a kubelet. Without any, there is neither hook
+	// nor waiting.
 	Grace time.Duration
+	// Kill ends the container at once, without hook, waiting and signal.
+	Kill bool
 	// Hook is called before the signal; nil: none. Its context ends with the grace period. It is called once, however often Stop is called
 	// and agents restart.
 	Hook func(ctx context.Context)

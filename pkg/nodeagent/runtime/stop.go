@@ -29,12 +29,15 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
-// minimumGrace is what remains between signal and SIGKILL for a container whose hook used up its grace, as with a kubelet.
+// minimumGrace is what is between signal and SIGKILL at least, however short the grace is or a hook has left it, as with a kubelet.
 const minimumGrace = 2 * time.Second
 
 // Stop implements Runtime.
 func (p *Process) Stop(id ID, options StopOptions) {
-	deadline := time.Now().Add(options.Grace)
+	deadline := time.Now().Add(max(options.Grace, minimumGrace))
+	if options.Kill {
+		deadline = time.Now()
+	}
 	p.mu.Lock()
 	entry := p.find(id)
 	if entry != nil && !entry.stopRecorded.IsZero() && entry.stopRecorded.Before(deadline) {
@@ -64,7 +67,7 @@ func (p *Process) stop(id ID, options StopOptions, deadline time.Time, repeated 
 			logger.Error(err, "Failed to record the stop of a container")
 		}
 	}
-	if options.Grace > 0 && p.prepareStop(options, deadline, repeated, done) {
+	if options.Grace > 0 && !options.Kill && p.prepareStop(options, earlier(deadline, time.Now().Add(options.Grace)), repeated, done) {
 		// The signal comes late, but never with SIGKILL at its heels.
 		deadline = later(deadline, time.Now().Add(minimumGrace))
 	}
@@ -99,6 +102,13 @@ func (p *Process) prepareStop(options StopOptions, deadline time.Time, repeated 
 		}
 	}
 	return true
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func later(a, b time.Time) time.Time {

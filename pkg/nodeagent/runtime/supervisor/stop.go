@@ -27,7 +27,7 @@ import (
 )
 
 // StopRequest is the line that asks a supervisor, through its control pipe, to end the command: signal now, SIGKILL after
-// grace. A grace of zero or less kills at once.
+// grace. A grace of zero or less kills at once. Signal zero stands for the container's own.
 func StopRequest(signal syscall.Signal, grace time.Duration) string {
 	return fmt.Sprintf("stop %d %d\n", int(signal), max(0, grace.Milliseconds()))
 }
@@ -95,14 +95,17 @@ func (s *stopper) kill() {
 	}
 }
 
-// obey does what a line of the control pipe asks for, if it is one of StopRequest.
-func (s *stopper) obey(line string) {
+// obey does what a line of the control pipe asks for, if it is one of StopRequest. own is the container's own signal.
+func (s *stopper) obey(line string, own syscall.Signal) {
 	fields := strings.Fields(line)
 	if len(fields) != 3 || fields[0] != "stop" {
 		return
 	}
 	signal, signalErr := strconv.Atoi(fields[1])
 	milliseconds, graceErr := strconv.ParseInt(fields[2], 10, 64)
+	if signal == 0 {
+		signal = int(own)
+	}
 	if signalErr == nil && graceErr == nil {
 		s.request(syscall.Signal(signal), time.Duration(milliseconds)*time.Millisecond)
 	}

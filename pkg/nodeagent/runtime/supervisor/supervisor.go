@@ -259,7 +259,7 @@ func (s *supervision) obey(control io.Reader) {
 		if path, ok := strings.CutPrefix(lines.Text(), attachVerb); ok {
 			go s.clients.attach(path)
 		} else {
-			s.stop.obey(lines.Text())
+			s.stop.obey(lines.Text(), syscall.Signal(s.spec.StopSignal))
 		}
 	}
 }
