@@ -173,9 +173,10 @@ clients: ## Drive a server with other people's client libraries: controller-runt
 	$(GO) -C test/clients test . -count=1 -timeout 20m $(TESTFLAGS)
 
 .PHONY: record
-record: ## Record what a server that runs has stored, for the tests of later versions (DATA_DIR=, VERSION=; test/integration/upgrade/doc.go)
+record: ## Record what a server that runs has stored, and certificates, for the tests of later versions (DATA_DIR=, VERSION=; test/integration/upgrade/doc.go)
 	$(if $(VERSION),,$(error VERSION= is missing))
 	$(GO) run ./test/integration/upgrade/record -data-dir $(DATA_DIR) -file test/integration/upgrade/testdata/$(VERSION).json
+	$(GO) test ./pkg/apiserver/aggregated/certificates -run '^TestRecord$$' -record-as $(VERSION)
 
 .PHONY: fuzz
 fuzz: ## Look for bytes that break decoding, defaults, validation or conversion (FUZZTIME= for each target, FUZZ= which)

@@ -23,4 +23,6 @@ limitations under the License.
 //
 //	bin/apiserver --standalone --data-dir DIR --controllers=-job-controller
 //	bin/kubectl --kubeconfig DIR/admin.kubeconfig apply -f ...
+//
+// The same target adds the Secret of certificates to pkg/apiserver/aggregated/certificates/testdata.
 package upgrade

@@ -18,6 +18,7 @@ package certificates
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"maps"
 	"os"
@@ -36,22 +37,29 @@ import (
 
 var recordAs = flag.String("record-as", "", "version of this server: writes the Secret of one in the midst of a change to testdata")
 
-// TestRecord records what this version writes, for later ones to read. Each release adds a file; none is ever changed.
+// TestRecord: what this version writes is good for the test of later ones, and is recorded for it where the flag says so.
 func TestRecord(t *testing.T) {
-	if *recordAs == "" {
-		t.Skip("records only with -record-as")
-	}
+	t.Parallel()
 	state := advance(t, State{}, policy, start, true)
 	state = advance(t, state, policy, start.Add(DefaultAuthorityValidity*3/4), true)
 	secret := &corev1.Secret{}
 	if err := state.toSecret(secret); err != nil {
 		t.Fatal(err)
 	}
+	checkServedOn(t, secret.Data)
+	if *recordAs == "" {
+		return
+	}
 	content, err := json.MarshalIndent(secret.Data, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join("testdata", *recordAs+".json"), append(content, '\n'), 0o600); err != nil {
+	file, err := os.OpenFile(filepath.Join("testdata", *recordAs+".json"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.Write(append(content, '\n'))
+	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -70,32 +78,39 @@ func TestSecretOfEarlierVersions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "jobserver-system", Name: "jobserver-certificates"}, Type: corev1.SecretTypeTLS}
-			if err := json.Unmarshal(content, &secret.Data); err != nil {
+			var data map[string][]byte
+			if err := json.Unmarshal(content, &data); err != nil {
 				t.Fatal(err)
 			}
-			served, err := certutil.ParseCertsPEM(secret.Data["tls.crt"])
-			if err != nil {
-				t.Fatal(err)
-			}
-			cluster, now := fake.NewClientset(secret), served[0].NotBefore.Add(time.Hour)
-			k := keeper(t, cluster, clocktesting.NewFakePassiveClock(now), policy, func([]byte) bool { return false })
-			if err := k.Check(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if certificate := verify(t, k, k.Bundle(), now); !certificate.Equal(served[0]) {
-				t.Error("another certificate is served")
-			}
-			kept, err := cluster.CoreV1().Secrets("jobserver-system").Get(t.Context(), "jobserver-certificates", metav1.GetOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
-				if string(kept.Data[key]) != string(secret.Data[key]) {
-					t.Errorf("%s was changed", key)
-				}
-			}
+			checkServedOn(t, data)
 		})
+	}
+}
+
+// checkServedOn starts on a Secret of these data, and looks whether its certificate is served and nothing in it changed.
+func checkServedOn(t *testing.T, data map[string][]byte) {
+	t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "jobserver-system", Name: "jobserver-certificates"}, Type: corev1.SecretTypeTLS, Data: data}
+	served, err := certutil.ParseCertsPEM(secret.Data["tls.crt"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, now := fake.NewClientset(secret), served[0].NotBefore.Add(time.Hour)
+	k := keeper(t, cluster, clocktesting.NewFakePassiveClock(now), policy, func([]byte) bool { return false })
+	if err := k.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if certificate := verify(t, k, k.Bundle(), now); !certificate.Equal(served[0]) {
+		t.Error("another certificate is served")
+	}
+	kept, err := cluster.CoreV1().Secrets("jobserver-system").Get(t.Context(), "jobserver-certificates", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
+		if string(kept.Data[key]) != string(secret.Data[key]) {
+			t.Errorf("%s was changed", key)
+		}
 	}
 }
 
