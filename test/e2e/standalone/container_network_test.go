@@ -23,6 +23,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -78,19 +79,34 @@ func TestNetworkProbes(t *testing.T) {
 		t.Errorf("the server saw %v", p.seen)
 	}
 
-	// A port that nobody listens on until the listener is there.
-	closed, err := freePort()
+	port, listen := boundPort(t)
+	c.runPod(t, "tcp", "sleep 300", fmt.Sprintf("    readinessProbe: {tcpSocket: {port: %d}, periodSeconds: 1, timeoutSeconds: 30, failureThreshold: 1}", port))
+	c.waitEvent(t, "tcp", "Unhealthy", "connect: connection refused")
+	listen()
+	c.run(t, "wait", "--for=condition=Ready", "--timeout=60s", "pod/tcp")
+}
+
+// boundPort is a port of the loopback that refuses connections until listen is called, and that nobody else can take meanwhile.
+func boundPort(t *testing.T) (port int, listen func()) {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.runPod(t, "tcp", "sleep 300", fmt.Sprintf("    readinessProbe: {tcpSocket: {port: %d}, periodSeconds: 1, timeoutSeconds: 30, failureThreshold: 1}", closed))
-	c.waitEvent(t, "tcp", "Unhealthy", "connect: connection refused")
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", closed))
-	if err != nil {
-		t.Skipf("the port went to somebody else: %v", err)
+	t.Cleanup(func() { _ = syscall.Close(socket) })
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
 	}
-	defer listener.Close()
-	c.run(t, "wait", "--for=condition=Ready", "--timeout=60s", "pod/tcp")
+	address, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address.(*syscall.SockaddrInet4).Port, func() {
+		// Connections wait to be accepted; a probe wants no more.
+		if err := syscall.Listen(socket, syscall.SOMAXCONN); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestNetworkHooks: hooks by HTTP, and the time that a preStop hook takes.
