@@ -32,9 +32,6 @@ import (
 	"k8s.io/klog/v2"
 	apiregistrationclient "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/jobserver-dev/jobserver/pkg/apis/batch"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/certificates"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/farewell"
@@ -43,10 +40,7 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/registration"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/waitingroom"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/backend"
-	"github.com/jobserver-dev/jobserver/pkg/apiserver/controllers"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/stage"
-	"github.com/jobserver-dev/jobserver/pkg/controller/job"
-	"github.com/jobserver-dev/jobserver/pkg/controller/vanishednamespace"
 	"github.com/jobserver-dev/jobserver/pkg/datadir"
 )
 
@@ -306,39 +300,6 @@ func newLineage(options Options, cluster *host, store *backend.Backend) (*lineag
 		Etcd: store.Client, Key: store.Store.LineageKey(), JobsPrefix: store.Store.JobsPrefix(), SightingsPrefix: store.Store.SightingsPrefix(), Decode: apiserver.DecodeStored,
 		Cluster: hostClient, Namespace: options.Service.Namespace, Name: options.Service.Name + "-storage",
 	})
-}
-
-// newManager makes the controllers: they find Jobs here, and all else in the cluster.
-func (s *Server) newManager(own *apiserver.Config, options Options, cluster *host) (*controllers.Manager, error) {
-	name, err := replicaName()
-	if err != nil {
-		return nil, err
-	}
-	store := s.backend.Store
-	memory, err := vanishednamespace.NewMemory(vanishednamespace.MemoryConfig{
-		Etcd: s.backend.Client, Prefix: store.SightingsPrefix(), JobsPrefix: store.JobsPrefix(), MarkKey: store.LineageKey(), Decode: apiserver.DecodeStored,
-	})
-	if err != nil {
-		return nil, err
-	}
-	config := controllers.Config{
-		Names:      options.controllerNames(),
-		JobClient:  own.LoopbackClient,
-		HostClient: cluster.client,
-		Identity:   job.OwnIdentity(),
-		Memory:     memory,
-		Job:        options.Job,
-		Cleaning:   options.Cleaning,
-	}
-	if options.BatchV1Profile != "" {
-		// Ours is the cluster's only Job controller: Pods get the names that tools know, and all are watched, as any could be one's to adopt.
-		config.Identity = job.KubeIdentity()
-		config.Identity.Label = batch.ManagedLabel
-	} else {
-		// Others' Pods are none of our business, and there may be very many.
-		config.SelectHost = func(list *metav1.ListOptions) { list.LabelSelector = batch.ManagedLabel }
-	}
-	return controllers.NewManager(config, s.backend.Election(options.Election, name))
 }
 
 // waitForStorage waits until the API's own caches are filled: before that it answers that it is not ready.
