@@ -14,8 +14,6 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package aggregated puts together a server that a real cluster knows through APIServices: the cluster's API server says who calls and
-// what he may do, its objects govern admission, and the Pods live there. Jobs are kept here.
 package aggregated
 
 import (
