@@ -24,6 +24,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
@@ -83,8 +84,8 @@ func TestFewStatusWrites(t *testing.T) {
 	c.waitPhase(t, "long", corev1.PodSucceeded)
 	writes := map[string]int{}
 	for _, action := range c.Actions() {
-		if action.Matches("patch", "pods/status") {
-			writes[action.(interface{ GetName() string }).GetName()]++
+		if action.Matches("update", "pods/status") {
+			writes[action.(clienttesting.UpdateAction).GetObject().(*corev1.Pod).Name]++
 		}
 	}
 	if writes["brief"] != 1 && writes["brief"] != 2 || writes["long"] != 2 {

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -59,6 +60,7 @@ func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 	c := &cluster{Clientset: fake.NewClientset(objects...), root: t.TempDir()}
 	c.react("create", "pods", c.bind)
 	c.react("delete", "pods", c.deleteGracefully)
+	c.react("update", "pods", c.updateStatus)
 	c.config = Config{NodeName: "node", RootDir: c.root, Client: c.Clientset, Version: "v0.0.0-test", Schedule: true}
 	c.startAgent(t)
 	t.Cleanup(func() {
@@ -128,6 +130,26 @@ func (c *cluster) bind(action clienttesting.Action) (bool, runtime.Object, error
 	}
 	pod.Spec.NodeName = binding.Target.Name
 	return true, binding, c.Tracker().Update(resource, pod, pod.Namespace)
+}
+
+// updateStatus refuses the whole Pod from who doesn't know the present one. The tracker, which has no versions, would take it; so what differs in the status alone
+// goes unnoticed.
+func (c *cluster) updateStatus(action clienttesting.Action) (bool, runtime.Object, error) {
+	if action.GetSubresource() != "status" {
+		return false, nil, nil
+	}
+	sent := action.(clienttesting.UpdateAction).GetObject().(*corev1.Pod).DeepCopy()
+	resource := corev1.SchemeGroupVersion.WithResource("pods")
+	object, err := c.Tracker().Get(resource, action.GetNamespace(), sent.Name)
+	if err != nil {
+		return true, nil, err
+	}
+	current := object.(*corev1.Pod).DeepCopy()
+	sent.ManagedFields, sent.Status = current.ManagedFields, current.Status
+	if !equality.Semantic.DeepEqual(sent, current) {
+		return true, nil, apierrors.NewConflict(resource.GroupResource(), sent.Name, fmt.Errorf("the Pod has changed"))
+	}
+	return false, nil, nil
 }
 
 // deleteGracefully marks a Pod as being deleted unless nothing holds it any more.

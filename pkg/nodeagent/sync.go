@@ -143,7 +143,7 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 		a.admissions.release(pod.UID) // before anybody can learn of the end and send the next one
 	}
 	if !equality.Semantic.DeepEqual(pod.Status, status) {
-		written, err := patchStatus(ctx, a.config.Client, pod, status)
+		written, err := putStatus(ctx, a.config.Client, pod, status)
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			// Gone, or another Pod by now: the informer will tell. A conflict may also be the server's own; then we look again.
 			return time.Second, nil

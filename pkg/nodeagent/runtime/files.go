@@ -32,6 +32,9 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
 )
 
+// stagingFolder is a folder of the root that is always empty: containers build their view of the machine's files on it, each in a mount namespace of its own.
+const stagingFolder = "staging.dir"
+
 // The folder of a Pod is ROOT/pods/UID. It holds podRecord, the folders below, and one folder for each container. Container names are
 // DNS labels and so can't hold the dots of the others.
 const (
@@ -39,8 +42,6 @@ const (
 	podRecord     = "pod.json"
 	workFolder    = "work.dir"
 	volumesFolder = "volumes.dir"
-	// stagingFolder is always empty: containers build their view of the machine's files on it, in mount namespaces of their own.
-	stagingFolder = "staging.dir"
 )
 
 // intent is the record written before an attempt is started.

@@ -110,8 +110,10 @@ func NewProcess(config ProcessConfig) (*Process, error) {
 	if !filepath.IsAbs(config.RootDir) {
 		return nil, fmt.Errorf("root folder %q is not an absolute path", config.RootDir)
 	}
-	if err := os.MkdirAll(filepath.Join(config.RootDir, podsFolder), 0o700); err != nil {
-		return nil, fmt.Errorf("make root folder: %w", err)
+	for _, folder := range []string{podsFolder, stagingFolder} {
+		if err := os.MkdirAll(filepath.Join(config.RootDir, folder), 0o700); err != nil {
+			return nil, fmt.Errorf("make root folder: %w", err)
+		}
 	}
 	bootID, err := supervisor.BootID()
 	if err != nil {

@@ -49,10 +49,7 @@ func (p *Process) view(request StartRequest) (supervisor.View, error) {
 	for i := range view.Mounts {
 		view.Mounts[i].Target = filepath.Clean(view.Mounts[i].Target)
 	}
-	view.Staging = filepath.Join(p.podDir(request.ID.PodUID), stagingFolder)
-	if err := os.MkdirAll(view.Staging, 0o700); err != nil {
-		return view, fmt.Errorf("make staging folder: %w", err)
-	}
+	view.Staging = filepath.Join(p.root, stagingFolder)
 	return view, nil
 }
 

@@ -48,7 +48,7 @@ type View struct {
 	Mounts []Mount
 	// ReadOnlyRoot keeps the container from writing anywhere but in Mounts.
 	ReadOnlyRoot bool
-	// Staging is an empty folder of the machine, absolute, that nothing else uses. The machine sees nothing in it.
+	// Staging is an empty folder of the machine, absolute, that nothing but views uses. The machine sees nothing in it.
 	Staging string
 }
 
