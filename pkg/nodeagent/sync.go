@@ -85,7 +85,9 @@ func (a *Agent) syncPod(ctx context.Context, podUID types.UID) (again time.Durat
 	if err != nil || pod.UID != podUID {
 		return 0, nil // the informer is about to call forgetPod
 	}
-	pod = newer(pod, state.written)
+	if pod = newer(pod, state.written); pod != state.written {
+		state.written = nil // it has served its purpose
+	}
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "podUID", podUID))
 	if pod.Spec.NodeName == "" {
 		return 0, a.collect(ctx, pod, state)
