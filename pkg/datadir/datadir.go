@@ -32,9 +32,28 @@ type Dir struct {
 	lock *processlock.Lock
 }
 
-// Open creates the folder with mode 0700 where it is missing, locks it and returns it. It is an error, which names the folder, where
-// it can't be written to or another process has it open.
+// OpenError says why a data folder can't be used.
+type OpenError struct {
+	err error
+}
+
+// Error names the folder, and what is in the way.
+func (e *OpenError) Error() string { return e.err.Error() }
+
+// Unwrap returns what is in the way.
+func (e *OpenError) Unwrap() error { return e.err }
+
+// Open creates the folder with mode 0700 where it is missing, locks it and returns it. It is an OpenError where it can't be written to or another
+// process has it open.
 func Open(path string) (*Dir, error) {
+	dir, err := open(path)
+	if err != nil {
+		return nil, &OpenError{err}
+	}
+	return dir, nil
+}
+
+func open(path string) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", path, err)

@@ -50,7 +50,7 @@ it ends, and a node started on the same folder finds them again; --stop-pods-on-
 			}
 			started, err := node.New(config)
 			if err != nil {
-				return err
+				return flagged(err)
 			}
 			fmt.Fprintf(command.OutOrStdout(), "Node %s of %s, kubelet's API on port %d\n", config.NodeName, config.API.Host, started.Port())
 			return started.Run(command.Context())

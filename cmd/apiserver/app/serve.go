@@ -43,7 +43,7 @@ func serve(ctx context.Context, flags *options.Serve, out io.Writer) error {
 	}
 	server, err := standalone.Start(ctx, config)
 	if err != nil {
-		return err
+		return flagged(err)
 	}
 	fmt.Fprintf(out, "Serving %s\nTry: kubectl --kubeconfig %s get jobs\n", server.URL(), server.AdminKubeconfig())
 	err = server.Wait(ctx)
@@ -62,7 +62,7 @@ func serveAggregated(ctx context.Context, options aggregated.Options) error {
 		if ctx.Err() != nil {
 			return nil // stopped while it waited for the cluster
 		}
-		return err
+		return flagged(err)
 	}
 	klog.FromContext(ctx).Info("Serving", "address", server.Address())
 	return errors.Join(server.Wait(ctx), server.Stop())

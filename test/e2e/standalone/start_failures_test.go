@@ -67,7 +67,7 @@ func TestSecondServerOnTheSameFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := mustStartProcess(t, *apiserverPath, "--standalone", "--data-dir", shared.dataDir, "--secure-port", strconv.Itoa(port))
-	mustNotStart(t, p, shared.dataDir)
+	mustNotStart(t, p, "--data-dir", shared.dataDir)
 	// The first one goes on, and its kubeconfig still leads to it.
 	if _, err := shared.kubectl("", "", "get", "--raw", "/readyz"); err != nil {
 		t.Error(err)
@@ -83,7 +83,7 @@ func TestPortInUse(t *testing.T) {
 	defer listener.Close()
 	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	p := mustStartProcess(t, *apiserverPath, "--standalone", "--data-dir", filepath.Join(t.TempDir(), "data"), "--secure-port", port)
-	mustNotStart(t, p, port)
+	mustNotStart(t, p, "--secure-port", port)
 }
 
 func TestDataFolderBelowAFile(t *testing.T) {
@@ -96,7 +96,7 @@ func TestDataFolderBelowAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustNotStart(t, mustStartProcess(t, *apiserverPath, s.args()...), file)
+	mustNotStart(t, mustStartProcess(t, *apiserverPath, s.args()...), "--data-dir", file)
 }
 
 // TestUnwritableDataFolder runs the server as a user who may read its data folder but not write to it. Root may write anywhere: where

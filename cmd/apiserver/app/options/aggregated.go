@@ -25,6 +25,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated"
 	"github.com/jobserver-dev/jobserver/pkg/apiserver/aggregated/certificates"
@@ -149,6 +150,11 @@ func (a *Aggregated) validateFiles() []error {
 		}
 		if _, err := os.Stat(file.path); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", file.flag, err))
+		}
+	}
+	if len(errs) == 0 && o.Kubeconfig != "" {
+		if _, err := clientcmd.BuildConfigFromFlags("", o.Kubeconfig); err != nil {
+			errs = append(errs, fmt.Errorf("--kubeconfig: %w", err))
 		}
 	}
 	if o.Kubeconfig == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {

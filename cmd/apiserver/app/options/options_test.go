@@ -37,8 +37,9 @@ func TestServeValidate(t *testing.T) {
 	}{
 		"the least":                 {args: []string{"--standalone", "--data-dir=d"}},
 		"no mode":                   {args: []string{"--data-dir=d"}, want: []string{"--kubeconfig", "--standalone"}},
-		"beside a cluster":          {args: []string{"--kubeconfig=/dev/null", "--data-dir=d"}},
-		"its store elsewhere":       {args: []string{"--kubeconfig=/dev/null", "--etcd-servers=http://127.0.0.1:2379"}},
+		"beside a cluster":          {args: []string{"--kubeconfig=testdata/cluster.kubeconfig", "--data-dir=d"}},
+		"its store elsewhere":       {args: []string{"--kubeconfig=testdata/cluster.kubeconfig", "--etcd-servers=http://127.0.0.1:2379"}},
+		"an empty kubeconfig":       {args: []string{"--kubeconfig=/dev/null", "--data-dir=d"}, want: []string{"--kubeconfig", "no configuration"}},
 		"no store":                  {args: []string{"--kubeconfig=/dev/null"}, want: []string{"--data-dir", "--etcd-servers"}},
 		"no such kubeconfig":        {args: []string{"--kubeconfig=/no/such", "--data-dir=d"}, want: []string{"--kubeconfig", "/no/such"}},
 		"of the other mode":         {args: []string{"--standalone", "--data-dir=d", "--kubeconfig=/dev/null", "--audit-log-path=-"}, want: []string{"--kubeconfig", "--audit-log-path", "with --standalone"}},

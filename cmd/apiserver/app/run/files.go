@@ -65,7 +65,11 @@ func ReadFiles(filenames []string, standardInput io.Reader) ([]Object, error) {
 
 func readFile(filename string, standardInput io.Reader) ([]byte, error) {
 	if filename != stdin {
-		return os.ReadFile(filename)
+		content, err := os.ReadFile(filename)
+		if err != nil {
+			return nil, fmt.Errorf("--filename: %w", err)
+		}
+		return content, nil
 	}
 	content, err := io.ReadAll(standardInput)
 	if err != nil {
