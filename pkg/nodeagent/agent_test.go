@@ -186,6 +186,10 @@ func TestUnsupportedPodFails(t *testing.T) {
 	if got.Status.Reason != "UnsupportedField" || !strings.HasPrefix(got.Status.Message, "spec.volumes[0].nfs: ") {
 		t.Errorf("reason %q, message %q", got.Status.Reason, got.Status.Message)
 	}
+	c.waitEvents(t, "volumes", "UnsupportedField")
+	if said := c.eventMessage(t, "volumes", "UnsupportedField"); said != got.Status.Message {
+		t.Errorf("the event says %q, the status %q", said, got.Status.Message)
+	}
 }
 
 func TestEnvironmentFromConfigMapThatComesLater(t *testing.T) {

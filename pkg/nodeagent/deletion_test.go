@@ -183,6 +183,7 @@ func TestActiveDeadline(t *testing.T) {
 	if pid, err := strconv.Atoi(c.workFile(pod, "pid")); err != nil || alive(pid) {
 		t.Errorf("process %d is still alive (%v)", pid, err)
 	}
+	c.waitEvents(t, "late", "DeadlineExceeded")
 }
 
 func TestStopAll(t *testing.T) {

@@ -33,6 +33,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/jobserver-dev/jobserver/pkg/nodeagent/runtime/supervisor"
@@ -65,7 +66,7 @@ func (a *Agent) keepNode(ctx context.Context, registered func()) {
 					logger.Error(err, "Failed to write the Node, trying again")
 				}
 			} else {
-				logShortages(logger, written, free)
+				a.sayShortages(logger, written, free)
 				due, written = now.Add(a.heartbeat()), free
 				if !done {
 					logger.V(2).Info("Registered the Node")
@@ -81,8 +82,8 @@ func (a *Agent) keepNode(ctx context.Context, registered func()) {
 	}
 }
 
-// logShortages says what the machine has become short of, and what it has enough of again.
-func logShortages(logger klog.Logger, before, after []corev1.NodeCondition) {
+// sayShortages says, in the log and in events of the Node, what the machine has become short of, and what it has enough of again.
+func (a *Agent) sayShortages(logger klog.Logger, before, after []corev1.NodeCondition) {
 	short := map[corev1.NodeConditionType]bool{}
 	for _, condition := range before {
 		short[condition.Type] = condition.Status == corev1.ConditionTrue
@@ -90,6 +91,10 @@ func logShortages(logger klog.Logger, before, after []corev1.NodeCondition) {
 	for _, condition := range after {
 		if is := condition.Status == corev1.ConditionTrue; is != short[condition.Type] {
 			logger.Info("The machine's condition has changed", "condition", condition.Type, "status", condition.Status, "reason", condition.Message)
+			// A kubelet's events have its conditions' reasons, of the Node instead of the kubelet, and know the Node by its name alone.
+			reason := "Node" + strings.TrimPrefix(condition.Reason, "Kubelet")
+			node := &corev1.ObjectReference{Kind: "Node", Name: a.config.NodeName, UID: types.UID(a.config.NodeName)}
+			a.recorder.Eventf(node, corev1.EventTypeNormal, reason, "Node %s status is now: %s", a.config.NodeName, reason)
 		}
 	}
 }

@@ -302,6 +302,7 @@ func TestServiceAccountToken(t *testing.T) {
 	if got.Status.Reason != "UnsupportedField" || !strings.Contains(got.Status.Message, "serviceAccountToken: this API server has no service accounts") {
 		t.Errorf("reason %q, message %q", got.Status.Reason, got.Status.Message)
 	}
+	c.waitEvents(t, "refused", "UnsupportedField")
 }
 
 func TestVolumeThatTakesTooMuch(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
 )
 
 func TestHeadroomConditions(t *testing.T) {
@@ -59,6 +61,29 @@ func TestHeadroomConditions(t *testing.T) {
 				t.Errorf("conditions differ (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Who looks at the Node learns when it became short of something, and when it no longer was.
+func TestShortagesAreSaid(t *testing.T) {
+	t.Parallel()
+	recorder := record.NewFakeRecorder(10)
+	a := &Agent{config: Config{NodeName: "node"}, recorder: recorder}
+	plenty := headroom{memory: 1 << 40, disk: 1 << 40, diskSize: 1 << 40, inodes: -1, pids: 1 << 20}
+	full := plenty
+	full.disk = 0
+	a.sayShortages(klog.Background(), nil, plenty.conditions())
+	a.sayShortages(klog.Background(), plenty.conditions(), full.conditions())
+	a.sayShortages(klog.Background(), full.conditions(), full.conditions())
+	a.sayShortages(klog.Background(), full.conditions(), plenty.conditions())
+	close(recorder.Events)
+	var said []string
+	for event := range recorder.Events {
+		said = append(said, event)
+	}
+	want := []string{"Normal NodeHasDiskPressure Node node status is now: NodeHasDiskPressure", "Normal NodeHasNoDiskPressure Node node status is now: NodeHasNoDiskPressure"}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Errorf("events differ (-want +got):\n%s", diff)
 	}
 }
 

@@ -16,7 +16,7 @@ limitations under the License.
 
 package nodeagent
 
-// Reasons of events. All but reasonImageNotPulled and reasonLimitsNotEnforced are those of a kubelet or of Kubernetes' scheduler.
+// Reasons of events. A Pod that fails as a whole has an event of the reason in its status. All but reasonImageNotPulled and reasonLimitsNotEnforced are those of a kubelet or of Kubernetes' scheduler.
 const (
 	reasonScheduled           = "Scheduled"
 	reasonFailedScheduling    = "FailedScheduling"

@@ -198,6 +198,18 @@ func (a *Agent) sayAboutPod(pod *corev1.Pod, state *podState, container *corev1.
 	}
 }
 
+// sayFailure sends the event of a Pod that fails as a whole, once. That of an eviction is sent where it is decided.
+func (a *Agent) sayFailure(pod *corev1.Pod, state *podState, why *failure) {
+	if why == nil || why.reason == reasonEvicted || isTerminal(pod.Status.Phase) || !state.sayOnce(why.reason) {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	if why.reason == reasonDeadlineExceeded {
+		kind = corev1.EventTypeNormal // as with a kubelet
+	}
+	a.recorder.Event(pod, kind, why.reason, why.message)
+}
+
 // sayBackoff sends the events of containers that wait for their restart, once per wait.
 func (a *Agent) sayBackoff(pod *corev1.Pod, state *podState, actions actions) {
 	for name := range actions.backoff {

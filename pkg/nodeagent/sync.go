@@ -139,6 +139,7 @@ func (a *Agent) writeStatus(ctx context.Context, pod *corev1.Pod, state *podStat
 	if wait := justStarted(observed); wait > 0 && !actions.ended && pod.DeletionTimestamp == nil {
 		return sooner(again, wait), nil
 	}
+	a.sayFailure(pod, state, actions.failure)
 	a.sayBackoff(pod, state, actions)
 	status := computeStatus(observed, actions)
 	if actions.ended && isTerminal(status.Phase) {

@@ -103,6 +103,13 @@ func TestFullDisk(t *testing.T) {
 	free := fillDisk(t, node)
 	full.open(t)
 	c.run(t, "wait", "--for=condition=DiskPressure", "--timeout=60s", "node", "--all")
+	eventually(t, time.Minute, func() string {
+		got := c.run(t, "get", "events", "-n", "default", "--field-selector=involvedObject.kind=Node,reason=NodeHasDiskPressure", "-o", "jsonpath={.items[*].type}")
+		if got != "Normal" {
+			return fmt.Sprintf("events of the Node: %q", got)
+		}
+		return ""
+	})
 	c.apply(t, podManifest("later", "true"))
 	eventually(t, time.Minute, func() string {
 		const want = "0/1 nodes are available: 1 node(s) had untolerated taint(s)."
