@@ -33,7 +33,6 @@ import (
 type etcdMembers struct {
 	members []*cluster.Process
 	clients []string
-	dirs    []string // of their data
 	pki     *etcdPKI // nil: without TLS
 }
 
@@ -61,11 +60,10 @@ func startEtcdWith(t *testing.T, count int, pki *etcdPKI) *etcdMembers {
 	dir := t.TempDir()
 	for i := range count {
 		name := fmt.Sprintf("m%d", i)
-		e.dirs = append(e.dirs, filepath.Join(dir, name))
 		e.members = append(e.members, &cluster.Process{
 			Name: "etcd " + name, Path: filepath.Join(*binariesPath, "etcd"), LogPath: filepath.Join(dir, name+".log"),
 			Args: []string{
-				"--name=" + name, "--data-dir=" + e.dirs[i], "--log-level=warn", "--unsafe-no-fsync",
+				"--name=" + name, "--data-dir=" + filepath.Join(dir, name), "--log-level=warn", "--unsafe-no-fsync",
 				"--listen-client-urls=" + e.clients[i], "--advertise-client-urls=" + e.clients[i],
 				"--listen-peer-urls=" + peers[i], "--initial-advertise-peer-urls=" + peers[i],
 				"--initial-cluster=" + strings.Join(initial, ","),

@@ -24,7 +24,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -116,83 +115,6 @@ func TestRestoredBackup(t *testing.T) {
 	if pod.UID != forgotten.UID || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning ||
 		pod.Labels["batch.jobserver.dev/released-from"] == "" || len(pod.OwnerReferences) != 0 || len(pod.Finalizers) != 0 {
 		t.Errorf("the Pod of the forgotten Job: %+v, phase %s", pod.ObjectMeta, pod.Status.Phase)
-	}
-}
-
-// TestRestoredWhileServing exchanges the data under a server that runs: it ends before the cluster's garbage collector can ask it for the owner of a Pod, and does not serve
-// when it is started again.
-func TestRestoredWhileServing(t *testing.T) {
-	slow(t)
-	e := startEtcd(t, 1)
-	in := ownInstallation(t, setup{overlay: "external-etcd", serverArgs: []string{e.flag()}})
-	u := in.newNamespace(t)
-	server, backup := in.replicas[0], filepath.Join(in.dir, "backup")
-	u.apply(t, fmt.Sprintf(sleeper, "kept"))
-	kept := u.running(t, "kept", 1)[0]
-	before := in.generation(t)
-	if err := e.members[0].Stop(); err != nil {
-		t.Fatal(err)
-	}
-	copyFolder(t, e.dirs[0], backup)
-	e.start(t, 0)
-	e.waitHealthy(t, 0)
-	eventually(t, waitLong, func() string {
-		_, err := u.try(fmt.Sprintf(sleeper, "forgotten"), "apply", "-f", "-")
-		return reason(err)
-	})
-	forgotten := u.running(t, "forgotten", 1)[0]
-	eventually(t, waitLong, func() string {
-		if got := in.generation(t); got <= before {
-			return fmt.Sprintf("the cluster has seen generation %d", got)
-		}
-		return ""
-	})
-
-	exited := server.Exited()
-	e.kill(t, 0)
-	if err := os.RemoveAll(e.dirs[0]); err != nil {
-		t.Fatal(err)
-	}
-	copyFolder(t, backup, e.dirs[0])
-	e.start(t, 0)
-	select {
-	case <-exited:
-	case <-time.After(waitLong):
-		t.Fatal("the server serves other data")
-	}
-	if log := server.LogTail(); !strings.Contains(log, "the data in etcd was exchanged while the server ran") {
-		t.Errorf("the log does not say why it ended: %s", log)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var marks *corev1.ConfigMap
-	eventually(t, waitLong, func() string {
-		marks = in.marks(t)
-		if !strings.Contains(marks.Data["refused"], "restored from a backup") {
-			return fmt.Sprintf("the ConfigMap has %v", marks.Data)
-		}
-		return ""
-	})
-	if _, err := in.admin.try("", strings.Fields(marks.Data["accept"])[1:]...); err != nil {
-		t.Fatal(err)
-	}
-	// The registration may not have been found unavailable in between.
-	eventually(t, waitLong, func() string {
-		active, err := u.try("", "get", "bj", "kept", "-o", "jsonpath={.status.active}")
-		if err != nil || active != "1" {
-			return fmt.Sprintf("active Pods: %q, %v", active, err)
-		}
-		return ""
-	})
-	for _, want := range []corev1.Pod{kept, forgotten} {
-		pod, err := in.kube.CoreV1().Pods(u.namespace).Get(t.Context(), want.Name, metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if pod.UID != want.UID || pod.DeletionTimestamp != nil || pod.Status.Phase != corev1.PodRunning {
-			t.Errorf("Pod %s does not run on: deletion %v, phase %s", pod.Name, pod.DeletionTimestamp, pod.Status.Phase)
-		}
 	}
 }
 
