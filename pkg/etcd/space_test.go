@@ -28,8 +28,11 @@ import (
 	"github.com/jobserver-dev/jobserver/pkg/etcd"
 )
 
-// quota is what a test fills in a moment.
-const quota = 4 << 20
+const (
+	// quota is what a test fills in a moment, with some forty values.
+	quota      = 4 << 20
+	largeValue = 100 << 10
+)
 
 func startSmall(t *testing.T, dir string) (*etcd.Server, *clientv3.Client) {
 	t.Helper()
@@ -44,7 +47,7 @@ func startSmall(t *testing.T, dir string) (*etcd.Server, *clientv3.Client) {
 func fill(t *testing.T, client *clientv3.Client, key func(i int) string) {
 	t.Helper()
 	for i := range 1000 {
-		_, err := client.Put(t.Context(), key(i), strings.Repeat("x", 100<<10))
+		_, err := client.Put(t.Context(), key(i), strings.Repeat("x", largeValue))
 		if errors.Is(err, rpctypes.ErrNoSpace) {
 			return
 		}
@@ -84,7 +87,7 @@ func TestDatabaseFullOfHistoryHealsItself(t *testing.T) {
 		t.Errorf("what was written first: %v, %v", kept, err)
 	}
 	same, err := c.Get(t.Context(), "same")
-	if err != nil || len(same.Kvs) != 1 || len(same.Kvs[0].Value) != 100<<10 {
+	if err != nil || len(same.Kvs) != 1 || len(same.Kvs[0].Value) != largeValue {
 		t.Errorf("what was written last is not there: %v", err)
 	}
 	alarms, err := c.AlarmList(t.Context())
@@ -97,8 +100,21 @@ func TestDatabaseFullOfHistoryHealsItself(t *testing.T) {
 func TestDatabaseFullOfObjectsTakesDeletions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	server, c := startSmall(t, dir)
-	fill(t, c, func(i int) string { return fmt.Sprintf("key-%d", i) })
+	// Half as much again as the quota, so that no copy of it fits.
+	server, err := etcd.StartWithQuota(t.Context(), dir, 4*quota)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, server)
+	for i := range quota * 3 / 2 / largeValue {
+		if _, err := c.Put(t.Context(), fmt.Sprintf("key-%d", i), strings.Repeat("x", largeValue)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop(t, server)
+
+	server, c = startSmall(t, dir)
+	mustRefuse(t, c, "with too small a quota") // and from here on there is an alarm
 	stop(t, server)
 
 	server, c = startSmall(t, dir)
