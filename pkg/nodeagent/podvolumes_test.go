@@ -119,7 +119,9 @@ func TestConfigMapReachesARunningPod(t *testing.T) {
 	c.stopAgent()
 	c.config.VolumeRefresh = 50 * time.Millisecond
 	c.startAgent(t)
-	pod := volumePod("updated", "until grep -q 2 /jobserver-test/level; do sleep 0.05; done; ls -a /jobserver-test | tr '\\n' ' '", configMapSource("settings"))
+	// The folder before goes after the new one has taken its place.
+	const seen = "grep -q 2 /jobserver-test/level && [ $(ls -a /jobserver-test | wc -l) -eq 6 ]"
+	pod := volumePod("updated", "until "+seen+"; do sleep 0.05; done; ls -a /jobserver-test | tr '\\n' ' '", configMapSource("settings"))
 	c.create(t, pod)
 	c.waitPhase(t, "updated", corev1.PodRunning)
 	changed := configMapOf("settings", "level", "2")
