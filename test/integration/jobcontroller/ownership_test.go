@@ -57,6 +57,13 @@ func TestAdoption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Who counts a later Pod has seen the earlier one: the controller learns of Pods in their order, but of Jobs by another watch.
+	later := newJob()
+	later.Name = "later"
+	before := create(t, namespace, later)
+	kubelet.Succeed(t, before.running(1)[0])
+	before.wait(state{Succeeded: 1, Conditions: complete("CompletionsReached")})
+
 	j := create(t, namespace, job)
 	pods := j.running(1)
 	if pods[0].UID != orphan.UID {
