@@ -188,8 +188,9 @@ func (a *Agent) noticeConfigs(podUID types.UID, state *podState) {
 	}
 }
 
-// forgetConfigs ends the watching for a Pod that waits for nothing any more.
+// forgetConfigs drops what was read for a Pod that waits for nothing any more, and ends the watching.
 func (a *Agent) forgetConfigs(podUID types.UID, state *podState) {
+	state.reads = nil
 	if state.awaiting {
 		a.configs.forget(podUID)
 		state.awaiting = false

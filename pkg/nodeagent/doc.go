@@ -19,6 +19,7 @@ limitations under the License.
 //
 // The parts, in the order in which a Pod meets them:
 //
+//	watch.go        learns from the API which Pods there are
 //	scheduler.go    queues Pods without a node, binds those that fit; fit.go decides (pure), neighbours.go about Pods among each other, fairness.go
 //	                who waits for whom; taints.go evicts whom a taint drives off
 //	admission.go    checks whether a Pod that others bound may be here

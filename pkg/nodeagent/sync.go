@@ -171,7 +171,6 @@ func (a *Agent) retire(ctx context.Context, pod *corev1.Pod, state *podState) er
 	a.runtime.Forget(pod.UID)
 	state.beside.keepOnly(nil)
 	a.forgetConfigs(pod.UID, state)
-	state.reads = nil
 	state.prepared, state.volumes = false, volumeState{}
 	if err := a.tearDownVolumes(pod.UID); err != nil {
 		return err

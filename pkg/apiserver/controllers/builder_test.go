@@ -17,6 +17,7 @@ limitations under the License.
 package controllers
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -25,6 +26,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	restclient "k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 )
 
 // unsteadyAPI refuses to stream the first state to a watch, as an API server does whose etcd is not there for a moment, and answers lists.
@@ -76,10 +78,10 @@ func TestCachesBeginWithAllThatWasWritten(t *testing.T) {
 	}
 	jobs, pods := b.jobs.Batch().V1().Jobs().Informer(), b.core.Core().V1().Pods().Informer()
 	b.startCaches(t.Context())
-	for deadline := time.Now().Add(30 * time.Second); !jobs.HasSynced() || !pods.HasSynced(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the caches have not synced")
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if !cache.WaitForCacheSync(ctx.Done(), jobs.HasSynced, pods.HasSynced) {
+		t.Fatal("the caches have not synced")
 	}
 	for path, want := range map[string]string{"/apis/batch.jobserver.dev/v1/jobs": "", "/api/v1/pods": "ours"} {
 		if got, listed := api.firstList(path); !listed || got != want {

@@ -144,13 +144,26 @@ func (e *env) job(t *testing.T, namespace, name, uid string) {
 	if e.controller == nil {
 		return
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if seen, err := e.controller.lister.Jobs(namespace).Get(name); err == nil && seen.UID == job.UID {
-			return
-		}
+	eventually(t, "the cache sees the Job", func() bool {
+		seen, err := e.controller.lister.Jobs(namespace).Get(name)
+		return err == nil && seen.UID == job.UID
+	})
+}
+
+// eventually polls until what is waited for is done.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the cache does not see the Job")
+			t.Fatalf("gave up waiting: %s", what)
 		}
+	}
+}
+
+// pass lets as much time pass as the controller waits for.
+func (e *env) pass(period time.Duration) {
+	if e.clock.HasWaiters() {
+		e.clock.Step(period)
 	}
 }
 
@@ -242,29 +255,22 @@ func TestRun(t *testing.T) {
 // await lets the time pass until Jobs are left in these namespaces only.
 func (e *env) await(t *testing.T, want []string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !slices.Equal(e.left(t), want); {
-		if time.Now().After(deadline) {
-			t.Fatalf("Jobs are left in %v, want %v", e.left(t), want)
+	eventually(t, fmt.Sprintf("Jobs are left in %v only", want), func() bool {
+		if slices.Equal(e.left(t), want) {
+			return true
 		}
-		if e.clock.HasWaiters() {
-			e.clock.Step(sweepPeriod)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		e.pass(sweepPeriod)
+		return false
+	})
 }
 
 // awaitCache waits until the cache has as many Jobs.
 func (e *env) awaitCache(t *testing.T, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	eventually(t, fmt.Sprintf("the cache has %d Jobs", want), func() bool {
 		jobs, err := e.controller.lister.List(labels.Everything())
-		if err == nil && len(jobs) == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the cache has %d Jobs, want %d", len(jobs), want)
-		}
-	}
+		return err == nil && len(jobs) == want
+	})
 }
 
 // TestNotes: a Job in a namespace that nothing is known of is noted soon, without the sweep that is due later.
@@ -276,14 +282,13 @@ func TestNotes(t *testing.T) {
 	go func() { ended <- e.controller.Run(ctx) }()
 	<-e.controller.Swept()
 	e.job(t, "here", "job", "new")
-	for deadline := time.Now().Add(time.Minute); e.remembered(t, "here") != "here"; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the namespace is not noted")
+	eventually(t, "the namespace is noted", func() bool {
+		if e.remembered(t, "here") == "here" {
+			return true
 		}
-		if e.clock.HasWaiters() {
-			e.clock.Step(notePeriod)
-		}
-	}
+		e.pass(notePeriod)
+		return false
+	})
 	if lists := e.lists(); lists > 2 {
 		t.Errorf("namespaces were listed %d times", lists)
 	}

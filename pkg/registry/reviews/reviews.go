@@ -19,14 +19,19 @@ limitations under the License.
 package reviews
 
 import (
+	"context"
+
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 )
@@ -54,4 +59,18 @@ func NewAPIGroupInfos(scheme *runtime.Scheme, parameters runtime.ParameterCodec,
 		"selfsubjectrulesreviews":  &selfSubjectRulesReview{authorizer: authorizer},
 	}
 	return []*genericapiserver.APIGroupInfo{&authentication, &authorization}
+}
+
+// admittedCaller returns who sent a review, once admission lets it pass. The error is a bad request where nobody is known to have.
+func admittedCaller(ctx context.Context, review runtime.Object, validate rest.ValidateObjectFunc) (user.Info, error) {
+	caller, ok := genericapirequest.UserFrom(ctx)
+	if !ok {
+		return nil, apierrors.NewBadRequest("no user present on request")
+	}
+	if validate != nil {
+		if err := validate(ctx, review.DeepCopyObject()); err != nil {
+			return nil, err
+		}
+	}
+	return caller, nil
 }

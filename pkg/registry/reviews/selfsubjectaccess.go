@@ -27,7 +27,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 )
 
@@ -67,14 +66,9 @@ func (r *selfSubjectAccessReview) Create(ctx context.Context, obj runtime.Object
 		return nil, apierrors.NewInvalid(kind, "", field.ErrorList{field.Invalid(field.NewPath("spec", "resourceAttributes"),
 			review.Spec.ResourceAttributes, "exactly one of nonResourceAttributes or resourceAttributes must be specified")})
 	}
-	caller, ok := genericapirequest.UserFrom(ctx)
-	if !ok {
-		return nil, apierrors.NewBadRequest("no user present on request")
-	}
-	if validate != nil {
-		if err := validate(ctx, obj.DeepCopyObject()); err != nil {
-			return nil, err
-		}
+	caller, err := admittedCaller(ctx, obj, validate)
+	if err != nil {
+		return nil, err
 	}
 	decision, reason, err := r.authorizer.Authorize(ctx, attributes(caller, &review.Spec))
 	review.Status = authorizationv1.SubjectAccessReviewStatus{

@@ -241,21 +241,7 @@ func (in *installation) startNode() error {
 	if err != nil {
 		return err
 	}
-	const rights = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: scheduling-nodes}
-rules:
-- {apiGroups: [""], resources: [pods], verbs: [get, list, watch]}
-- {apiGroups: [""], resources: [pods/binding], verbs: [create]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: scheduling-nodes}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: scheduling-nodes}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:nodes}]
-`
-	if _, err := in.admin.try(rights, "apply", "-f", "-"); err != nil {
+	if _, err := in.admin.try(cluster.SchedulingNodes, "apply", "-f", "-"); err != nil {
 		return err
 	}
 	in.node = &cluster.Process{

@@ -59,20 +59,7 @@ func startNodeCluster(t *testing.T) *nodeCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.apply(t, `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: scheduling-nodes}
-rules:
-- {apiGroups: [""], resources: [pods], verbs: [get, list, watch]}
-- {apiGroups: [""], resources: [pods/binding], verbs: [create]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: scheduling-nodes}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: scheduling-nodes}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: system:nodes}]
-`)
+	n.apply(t, SchedulingNodes)
 	n.node = &Process{Name: "node", Path: *apiserverPath, LogPath: filepath.Join(dir, "node.log"), Args: []string{
 		"node", "--kubeconfig", kubeconfig, "--data-dir", filepath.Join(dir, "node"), "--node-name", nodeName, "--secure-port", "0",
 		"--client-ca-file", c.CertificatePath("client-ca.crt"), "--schedule-pods", "--stop-pods-on-exit", "--node-labels", "pool=jobs",

@@ -129,29 +129,21 @@ func (a *Aggregated) validateCertificates() []error {
 	return errs
 }
 
-// validateFiles finds files that are not there before anything is started.
+// validateFiles finds files that are not there, or no kubeconfig.
 func (a *Aggregated) validateFiles() []error {
-	var errs []error
 	o := &a.Options
-	for _, file := range []struct{ flag, path string }{
-		{"kubeconfig", o.Kubeconfig},
-		{"tls-cert-file", o.Serving.ServerCert.CertKey.CertFile},
-		{"tls-private-key-file", o.Serving.ServerCert.CertKey.KeyFile},
-		{"authentication-kubeconfig", o.Authentication.RemoteKubeConfigFile},
-		{"authorization-kubeconfig", o.Authorization.RemoteKubeConfigFile},
-		{"client-ca-file", o.Authentication.ClientCert.ClientCA},
-		{"requestheader-client-ca-file", o.Authentication.RequestHeader.ClientCAFile},
-		{"audit-policy-file", o.Audit.PolicyFile},
-		{"audit-webhook-config-file", o.Audit.WebhookOptions.ConfigFile},
-		{"admission-control-config-file", o.Admission.ConfigFile},
-	} {
-		if file.path == "" {
-			continue
-		}
-		if _, err := os.Stat(file.path); err != nil {
-			errs = append(errs, fmt.Errorf("--%s: %w", file.flag, err))
-		}
-	}
+	errs := checkFiles(
+		fileFlag{"kubeconfig", o.Kubeconfig},
+		fileFlag{"tls-cert-file", o.Serving.ServerCert.CertKey.CertFile},
+		fileFlag{"tls-private-key-file", o.Serving.ServerCert.CertKey.KeyFile},
+		fileFlag{"authentication-kubeconfig", o.Authentication.RemoteKubeConfigFile},
+		fileFlag{"authorization-kubeconfig", o.Authorization.RemoteKubeConfigFile},
+		fileFlag{"client-ca-file", o.Authentication.ClientCert.ClientCA},
+		fileFlag{"requestheader-client-ca-file", o.Authentication.RequestHeader.ClientCAFile},
+		fileFlag{"audit-policy-file", o.Audit.PolicyFile},
+		fileFlag{"audit-webhook-config-file", o.Audit.WebhookOptions.ConfigFile},
+		fileFlag{"admission-control-config-file", o.Admission.ConfigFile},
+	)
 	if len(errs) == 0 && o.Kubeconfig != "" {
 		if _, err := clientcmd.BuildConfigFromFlags("", o.Kubeconfig); err != nil {
 			errs = append(errs, fmt.Errorf("--kubeconfig: %w", err))

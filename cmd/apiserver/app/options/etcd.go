@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -93,7 +92,7 @@ func validateServer(server string) error {
 
 func (e *Etcd) validateFiles() []error {
 	var errs []error
-	for _, file := range []struct{ flag, path string }{
+	for _, file := range []fileFlag{
 		{"etcd-cafile", e.Store.CAFile}, {"etcd-certfile", e.Store.CertFile}, {"etcd-keyfile", e.Store.KeyFile},
 	} {
 		switch {
@@ -101,9 +100,7 @@ func (e *Etcd) validateFiles() []error {
 		case len(e.Store.Servers) == 0:
 			errs = append(errs, fmt.Errorf("--%s: has no use without --etcd-servers", file.flag))
 		default:
-			if _, err := os.Stat(file.path); err != nil {
-				errs = append(errs, fmt.Errorf("--%s: %w", file.flag, err))
-			}
+			errs = append(errs, checkFiles(file)...)
 		}
 	}
 	switch {

@@ -139,16 +139,9 @@ func (n *Node) Validate() error {
 	if (n.CertFile == "") != (n.KeyFile == "") {
 		errs = append(errs, errors.New("--tls-cert-file, --tls-private-key-file: one needs the other"))
 	}
-	for _, file := range []struct{ flag, path string }{
-		{"client-ca-file", n.ClientCAFile}, {"tls-cert-file", n.CertFile}, {"tls-private-key-file", n.KeyFile},
-	} {
-		if file.path == "" {
-			continue
-		}
-		if _, err := os.Stat(file.path); err != nil {
-			errs = append(errs, fmt.Errorf("--%s: %w", file.flag, err))
-		}
-	}
+	errs = append(errs, checkFiles(
+		fileFlag{"client-ca-file", n.ClientCAFile}, fileFlag{"tls-cert-file", n.CertFile}, fileFlag{"tls-private-key-file", n.KeyFile},
+	)...)
 	if n.Authorization != authorizationWebhook && n.Authorization != authorizationAlwaysAllow {
 		errs = append(errs, fmt.Errorf("--authorization-mode: %q is neither %s nor %s", n.Authorization, authorizationWebhook, authorizationAlwaysAllow))
 	}
